@@ -1,0 +1,16 @@
+//! SSH connections as `ssh` makes them, and SFTP over them.
+//!
+//! Two halves that meet only at a byte channel: [`Dialer`] resolves a destination the way `ssh` does (configuration,
+//! known_hosts, login, jump hosts) and gives [`Connection`]s; [`sftp`] speaks SFTP version 3 over one channel of a
+//! connection. This crate knows nothing of files on this machine, of plans or of progress.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
