@@ -14,3 +14,7 @@
     )
 )]
 
+
+mod channel;
+
+pub use channel::{ByteChannel, ByteReceiver, ByteSender, ChannelEnd, ChannelError, Exit};
