@@ -1,0 +1,171 @@
+//! One large file on its way: which pieces are free, out, and done.
+
+use std::collections::BTreeMap;
+
+use crate::lane::{LaneId, Time};
+use crate::runs::Runs;
+use crate::{FileId, PIECE, Piece};
+
+/// Where a large file stands.
+///
+/// ```text
+/// Queued ─► Opening ─► Active ─► Finishing ─► (gone)
+///    ▲         │          │
+///    └─lane────┘          └─► Failing ─► Discarding ─► (gone)
+///      lost
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nobody has touched it in this run.
+    Queued,
+    /// A lane makes its temporary file.
+    Opening,
+    /// Pieces may go out.
+    Active,
+    /// All pieces are acknowledged; a lane sets attributes, closes and renames.
+    Finishing,
+    /// It failed; what is out must come back first.
+    Failing,
+    /// A lane takes the temporary file away.
+    Discarding,
+}
+
+#[derive(Debug)]
+pub(crate) struct Large {
+    pub(crate) size: u64,
+    pub(crate) step: Step,
+    /// The lane that opened it; others open it too when they take a piece.
+    pub(crate) home: Option<LaneId>,
+    /// Everything at or above was never handed out.
+    next: u64,
+    /// Handed out once, came back undone.
+    again: Runs,
+    done: Runs,
+    out: BTreeMap<u64, Vec<(LaneId, Time)>>,
+}
+
+impl Large {
+    pub(crate) fn new(size: u64, done: Runs) -> Self {
+        Self {
+            size,
+            step: Step::Queued,
+            home: None,
+            next: 0,
+            again: Runs::new(),
+            done,
+            out: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn pieces(&self) -> u64 {
+        self.size.div_ceil(PIECE)
+    }
+
+    pub(crate) fn piece(&self, file: FileId, index: u64) -> Piece {
+        let offset = index.saturating_mul(PIECE);
+        Piece {
+            file,
+            index,
+            offset,
+            len: self.size.saturating_sub(offset).min(PIECE),
+        }
+    }
+
+    /// Bytes not handed out to anyone.
+    pub(crate) fn unassigned(&self) -> u64 {
+        self.pieces()
+            .saturating_sub(self.done.len())
+            .saturating_sub(self.out.len() as u64)
+            .saturating_mul(PIECE)
+            .min(self.size)
+    }
+
+    pub(crate) fn done_pieces(&self) -> &Runs {
+        &self.done
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.done.len() == self.pieces()
+    }
+
+    pub(crate) fn nothing_out(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The next piece for `lane`, lowest first so that disks see one stream.
+    pub(crate) fn hand_out(&mut self, lane: LaneId, now: Time) -> Option<u64> {
+        let index = match self.again.pop_first() {
+            Some(index) => index,
+            None => {
+                let index = self.done.first_missing(self.next);
+                if index >= self.pieces() {
+                    return None;
+                }
+                self.next = index.saturating_add(1);
+                index
+            }
+        };
+        self.out.entry(index).or_default().push((lane, now));
+        Some(index)
+    }
+
+    /// The piece that has been out longest with one lane only, other than `lane`.
+    pub(crate) fn oldest_out(&self, lane: LaneId) -> Option<(u64, Time)> {
+        self.out
+            .iter()
+            .filter_map(|(&index, holders)| match holders.as_slice() {
+                [(holder, since)] if *holder != lane && !self.done.contains(index) => Some((index, *since)),
+                _ => None,
+            })
+            .min_by_key(|&(_, since)| since)
+    }
+
+    /// A second lane takes over a piece that is out.
+    pub(crate) fn take_over(&mut self, index: u64, lane: LaneId, now: Time) {
+        self.out.entry(index).or_default().push((lane, now));
+    }
+
+    /// `lane` has brought the piece; true if it is the first to do so.
+    pub(crate) fn acknowledged(&mut self, index: u64, lane: LaneId) -> bool {
+        self.let_go(index, lane);
+        self.done.insert(index)
+    }
+
+    /// `lane` will not bring the piece.
+    pub(crate) fn came_back(&mut self, index: u64, lane: LaneId) {
+        self.let_go(index, lane);
+        if !self.out.contains_key(&index) && !self.done.contains(index) {
+            self.again.insert(index);
+        }
+    }
+
+    /// Forgets what was believed done: the source has changed or the target was found damaged.
+    pub(crate) fn undo(&mut self, index: u64) {
+        if self.done.remove(index) {
+            self.again.insert(index);
+        }
+    }
+
+    /// Whether all that `lane` still holds here has been brought by others.
+    pub(crate) fn superseded(&self, lane: LaneId) -> Option<bool> {
+        let mut held = self
+            .out
+            .iter()
+            .filter(|(_, holders)| holders.iter().any(|(holder, _)| *holder == lane))
+            .map(|(&index, _)| self.done.contains(index))
+            .peekable();
+        held.peek()?;
+        Some(held.all(|done| done))
+    }
+
+    fn let_go(&mut self, index: u64, lane: LaneId) {
+        if let Some(holders) = self.out.get_mut(&index) {
+            if let Some(at) = holders.iter().position(|(holder, _)| *holder == lane) {
+                holders.swap_remove(at);
+            }
+            if holders.is_empty() {
+                self.out.remove(&index);
+            }
+        }
+    }
+}
