@@ -1,1 +1,28 @@
-//! Placeholder head; replaced as the crate is written.
+//! What tests and benchmarks need around the code they exercise: a real OpenSSH server, links with a round-trip time,
+//! an SFTP server that misbehaves on request, trees of awkward files, and a handle on the built `renkei`.
+//!
+//! Nothing here is linked into a product binary. Everything is private to one test: own folders, own ports, own keys, own
+//! namespaces; only processes started here are ever ended. It does not judge results; tests do.
+
+pub mod keys;
+pub mod port;
+pub mod process;
+pub mod seed;
+pub mod sshd;
+pub mod wait;
+
+pub use sshd::Sshd;
+
+/// Debian packages that the tests need; the task runner installs what is missing.
+pub const PACKAGES: &[&str] = &[
+    "openssh-server",
+    "openssh-client",
+    "openssh-sftp-server",
+    "iproute2",
+    "util-linux",
+    "iperf3",
+    "b3sum",
+    "rsync",
+    "rclone",
+    "tcsh",
+];
