@@ -51,9 +51,22 @@ impl KeyPair {
     /// Makes a pair whose private half needs `passphrase`.
     pub fn generate_protected(path: &Path, kind: KeyKind, passphrase: &str) -> Result<Self> {
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-t", kind.name(), "-b", kind.bits(), "-C", "renkei-test", "-N", passphrase, "-f"]);
+        command.args([
+            "-q",
+            "-t",
+            kind.name(),
+            "-b",
+            kind.bits(),
+            "-C",
+            "renkei-test",
+            "-N",
+            passphrase,
+            "-f",
+        ]);
         run(command.arg(path))?;
-        Ok(Self { private: path.to_owned() })
+        Ok(Self {
+            private: path.to_owned(),
+        })
     }
 
     /// File of the private half.
@@ -80,14 +93,32 @@ impl KeyPair {
 
     /// With this pair as the authority, makes the certificate of `subject`: `NAME-cert.pub` beside it.
     pub fn sign(&self, subject: &KeyPair, role: Role, certificate: &Certificate, principal: &str) -> Result<PathBuf> {
-        let role = if *certificate == Certificate::WrongType { role.opposite() } else { role };
+        let role = if *certificate == Certificate::WrongType {
+            role.opposite()
+        } else {
+            role
+        };
         let mut command = Command::new("ssh-keygen");
         command.args(["-q", "-I", "renkei-test", "-s"]).arg(&self.private);
         if role == Role::Host {
             command.arg("-h");
         }
-        command.args(["-n", if *certificate == Certificate::OtherPrincipal { "somebody-else" } else { principal }]);
-        command.args(["-V", if *certificate == Certificate::Expired { "-10d:-5d" } else { "-5m:+1d" }]);
+        command.args([
+            "-n",
+            if *certificate == Certificate::OtherPrincipal {
+                "somebody-else"
+            } else {
+                principal
+            },
+        ]);
+        command.args([
+            "-V",
+            if *certificate == Certificate::Expired {
+                "-10d:-5d"
+            } else {
+                "-5m:+1d"
+            },
+        ]);
         if let Certificate::CriticalOption(name) = certificate {
             command.args(["-O", &format!("critical:{name}=x")]);
         }

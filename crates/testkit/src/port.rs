@@ -25,7 +25,10 @@ impl ReservedPort {
         sockopt::set_socket_reuseaddr(&socket, true)?;
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
         match SocketAddr::try_from(getsockname(&socket)?) {
-            Ok(address) => Ok(Self { _socket: socket, number: address.port() }),
+            Ok(address) => Ok(Self {
+                _socket: socket,
+                number: address.port(),
+            }),
             Err(error) => bail!("the socket has no address: {error}"),
         }
     }

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,15 +40,26 @@ pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
     });
     let (answer, outcome) = channel();
     let gone = || io::Error::other("the thread that starts processes has ended");
-    spawner.lock().map_err(|_| gone())?.send((command, answer)).map_err(|_| gone())?;
+    spawner
+        .lock()
+        .map_err(|_| gone())?
+        .send((command, answer))
+        .map_err(|_| gone())?;
     outcome.recv().map_err(|_| gone())?
 }
 
 /// Runs `command` without input and fails with its error output if it fails.
 pub fn run(command: &mut Command) -> Result<Output> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
     if !output.status.success() {
-        bail!("{command:?} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{command:?} failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(output)
 }
@@ -116,8 +127,13 @@ fn stat(id: u32) -> Option<(char, u32)> {
 
 fn family_table() -> HashMap<u32, Vec<u32>> {
     let mut table: HashMap<u32, Vec<u32>> = HashMap::new();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return table };
-    for id in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return table;
+    };
+    for id in entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+    {
         if let Some((_, parent)) = stat(id) {
             table.entry(parent).or_default().push(id);
         }

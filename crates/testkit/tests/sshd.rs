@@ -6,13 +6,19 @@ use std::process::{Command, Output, Stdio};
 use renkei_testkit::Sshd;
 use renkei_testkit::keys::{Certificate, KeyKind};
 use renkei_testkit::sshd::{Account, Login};
-use renkei_testkit::{wait, seed::Rng};
+use renkei_testkit::{seed::Rng, wait};
 
 /// Runs `ssh` with these words, answering any prompt by a program that prints `answer`.
 fn ssh(sshd: &Sshd, answer: Option<&str>, words: &[&str]) -> Output {
     let mut command = Command::new("ssh");
-    command.arg("-F").arg(sshd.ssh_config()).args(["-o", "NumberOfPasswordPrompts=1"]).args(words);
-    command.env_remove("SSH_AUTH_SOCK").env_remove("DISPLAY").stdin(Stdio::null());
+    command
+        .arg("-F")
+        .arg(sshd.ssh_config())
+        .args(["-o", "NumberOfPasswordPrompts=1"]);
+    command
+        .env_remove("SSH_AUTH_SOCK")
+        .env_remove("DISPLAY")
+        .stdin(Stdio::null());
     match answer {
         Some(answer) => {
             let script = sshd.folder().join("askpass");
@@ -24,7 +30,7 @@ fn ssh(sshd: &Sshd, answer: Option<&str>, words: &[&str]) -> Output {
             command.args(["-o", "BatchMode=yes"]);
         }
     }
-    command.output().unwrap()
+    command.args(words).output().unwrap()
 }
 
 fn says(output: &Output, text: &str) -> bool {
@@ -35,7 +41,13 @@ fn sftp(sshd: &Sshd, commands: &str) -> Output {
     let batch = sshd.folder().join("batch");
     std::fs::write(&batch, commands).unwrap();
     let mut command = Command::new("sftp");
-    command.arg("-F").arg(sshd.ssh_config()).arg("-b").arg(batch).arg("testhost").stdin(Stdio::null());
+    command
+        .arg("-F")
+        .arg(sshd.ssh_config())
+        .arg("-b")
+        .arg(batch)
+        .arg("testhost")
+        .stdin(Stdio::null());
     command.output().unwrap()
 }
 
@@ -52,8 +64,15 @@ fn a_key_logs_in_by_alias_and_by_address() {
 #[test]
 fn it_comes_back_on_its_port_after_a_kill() {
     let sshd = Sshd::stock().unwrap();
-    let mut client = Command::new("ssh").arg("-F").arg(sshd.ssh_config()).args(["testhost", "sleep 600"])
-        .stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut client = Command::new("ssh")
+        .arg("-F")
+        .arg(sshd.ssh_config())
+        .args(["testhost", "sleep 600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait::until("a login", || sshd.count_in_log("Starting session") == 1).unwrap();
     sshd.kill();
     assert!(!client.wait().unwrap().success());
@@ -64,8 +83,15 @@ fn it_comes_back_on_its_port_after_a_kill() {
 #[test]
 fn a_dropped_connection_ends_its_client_only() {
     let sshd = Sshd::stock().unwrap();
-    let mut client = Command::new("ssh").arg("-F").arg(sshd.ssh_config()).args(["testhost", "sleep 600"])
-        .stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut client = Command::new("ssh")
+        .arg("-F")
+        .arg(sshd.ssh_config())
+        .args(["testhost", "sleep 600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait::until("a login", || sshd.count_in_log("Starting session") == 1).unwrap();
     assert_eq!(sshd.drop_connections(&mut Rng::for_purpose("drop")), 1);
     assert!(!client.wait().unwrap().success());
@@ -104,9 +130,11 @@ fn only_a_good_host_certificate_is_taken() {
 
 #[test]
 fn only_a_good_user_certificate_logs_in() {
-    for (certificate, good) in
-        [(Certificate::Valid, true), (Certificate::Expired, false), (Certificate::OtherPrincipal, false)]
-    {
+    for (certificate, good) in [
+        (Certificate::Valid, true),
+        (Certificate::Expired, false),
+        (Certificate::OtherPrincipal, false),
+    ] {
         let sshd = Sshd::builder().user_certificate(certificate.clone()).start().unwrap();
         let output = ssh(&sshd, None, &["testhost", "echo here"]);
         assert_eq!(says(&output, "here"), good, "{certificate:?} {output:?}");
@@ -116,8 +144,18 @@ fn only_a_good_user_certificate_logs_in() {
 #[test]
 fn a_password_is_checked_and_a_wrong_one_logged_once() {
     let sshd = Sshd::builder().password_user("open sesame").start().unwrap();
-    assert!(says(&ssh(&sshd, Some("open sesame"), &["testhost", "id -un; echo $HOME"]), "tester"), "{}", sshd.log_text());
-    assert!(says(&ssh(&sshd, Some("wrong"), &["testhost", "true"]), "Permission denied"));
+    assert!(
+        says(
+            &ssh(&sshd, Some("open sesame"), &["testhost", "id -un; echo $HOME"]),
+            "tester"
+        ),
+        "{}",
+        sshd.log_text()
+    );
+    assert!(says(
+        &ssh(&sshd, Some("wrong"), &["testhost", "true"]),
+        "Permission denied"
+    ));
     assert_eq!(sshd.count_in_log("Failed password"), 1);
     assert!(!std::fs::read_to_string("/etc/passwd").unwrap().contains("tester"));
 }
@@ -125,17 +163,40 @@ fn a_password_is_checked_and_a_wrong_one_logged_once() {
 #[test]
 fn a_password_is_asked_for_interactively() {
     let account = Account::new().password("open sesame");
-    let sshd = Sshd::builder().account(account).login(Login::KeyboardInteractive).start().unwrap();
-    assert!(says(&ssh(&sshd, Some("open sesame"), &["testhost", "id -un"]), "tester"), "{}", sshd.log_text());
+    let sshd = Sshd::builder()
+        .account(account)
+        .login(Login::KeyboardInteractive)
+        .start()
+        .unwrap();
+    assert!(
+        says(&ssh(&sshd, Some("open sesame"), &["testhost", "id -un"]), "tester"),
+        "{}",
+        sshd.log_text()
+    );
 }
 
 #[test]
 fn a_one_time_code_is_good_once() {
     let account = Account::new().one_time_codes(&["111111", "222222"]);
-    let sshd = Sshd::builder().account(account).login(Login::KeyThenCode).start().unwrap();
-    assert!(says(&ssh(&sshd, Some("111111"), &["testhost", "id -un"]), "tester"), "{}", sshd.log_text());
-    assert!(says(&ssh(&sshd, Some("111111"), &["testhost", "id -un"]), "Permission denied"));
-    assert!(says(&ssh(&sshd, Some("222222"), &["testhost", "id -un"]), "tester"), "{}", sshd.log_text());
+    let sshd = Sshd::builder()
+        .account(account)
+        .login(Login::KeyThenCode)
+        .start()
+        .unwrap();
+    assert!(
+        says(&ssh(&sshd, Some("111111"), &["testhost", "id -un"]), "tester"),
+        "{}",
+        sshd.log_text()
+    );
+    assert!(says(
+        &ssh(&sshd, Some("111111"), &["testhost", "id -un"]),
+        "Permission denied"
+    ));
+    assert!(
+        says(&ssh(&sshd, Some("222222"), &["testhost", "id -un"]), "tester"),
+        "{}",
+        sshd.log_text()
+    );
 }
 
 #[test]

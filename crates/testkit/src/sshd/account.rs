@@ -105,23 +105,54 @@ impl Account {
         let etc = folder.join("etc");
         std::fs::create_dir(&etc)?;
         let (name, uid) = (&self.name, self.uid);
-        let line = format!("{name}:x:{uid}:{uid}:test account:{}:{}\n", home.display(), self.shell.display());
+        let line = format!(
+            "{name}:x:{uid}:{uid}:test account:{}:{}\n",
+            home.display(),
+            self.shell.display()
+        );
         // The first entry that fits counts, also for the number 0.
-        write(&etc.join("passwd"), line + &std::fs::read_to_string("/etc/passwd")?, 0o644)?;
-        write(&etc.join("group"), std::fs::read_to_string("/etc/group")? + &format!("{name}:x:{uid}:\n"), 0o644)?;
+        write(
+            &etc.join("passwd"),
+            line + &std::fs::read_to_string("/etc/passwd")?,
+            0o644,
+        )?;
+        write(
+            &etc.join("group"),
+            std::fs::read_to_string("/etc/group")? + &format!("{name}:x:{uid}:\n"),
+            0o644,
+        )?;
         let hash = match &self.password {
             Some(password) => crypt(password)?,
             // Not `!` nor `*LK*`: these lock the account for keys as well.
             None => "*".to_owned(),
         };
-        write(&etc.join("shadow"), format!("{name}:{hash}:19000:0:99999:7:::\n"), 0o640)?;
+        write(
+            &etc.join("shadow"),
+            format!("{name}:{hash}:19000:0:99999:7:::\n"),
+            0o640,
+        )?;
         write(&etc.join("pam"), self.pam_rules(folder, login)?, 0o644)?;
         let mut binds = String::from("set -e\n");
-        for (ours, theirs) in [("passwd", "passwd"), ("group", "group"), ("shadow", "shadow"), ("pam", "pam.d/sshd")] {
+        for (ours, theirs) in [
+            ("passwd", "passwd"),
+            ("group", "group"),
+            ("shadow", "shadow"),
+            ("pam", "pam.d/sshd"),
+        ] {
             binds += &format!("mount --bind '{}' /etc/{theirs}\n", etc.join(ours).display());
         }
         binds += "exec \"$@\"";
-        let words = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", &binds, "sh"];
+        let words = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+            "/bin/sh",
+            "-c",
+            &binds,
+            "sh",
+        ];
         Ok(words.map(str::to_owned).to_vec())
     }
 
@@ -140,10 +171,15 @@ impl Account {
 
     fn pam_rules(&self, folder: &Path, login: Login) -> Result<String> {
         let check = match login {
-            Login::KeyThenCode => format!("pam_exec.so quiet expose_authtok {}", self.code_checker(folder)?.display()),
+            Login::KeyThenCode => format!(
+                "pam_exec.so quiet expose_authtok {}",
+                self.code_checker(folder)?.display()
+            ),
             Login::Key | Login::Password | Login::KeyboardInteractive => "pam_unix.so".to_owned(),
         };
-        Ok(format!("auth required {check}\naccount required pam_permit.so\nsession required pam_permit.so\n"))
+        Ok(format!(
+            "auth required {check}\naccount required pam_permit.so\nsession required pam_permit.so\n"
+        ))
     }
 
     /// A script that accepts the first line of a file once; PAM gives it the answer on standard input.
@@ -172,7 +208,9 @@ fn crypt(password: &str) -> Result<String> {
     use std::io::Write;
     let mut salt = [0; 8];
     getrandom::fill(&mut salt)?;
-    let salt = salt.iter().fold(String::from("$6$"), |salt, byte| salt + &format!("{byte:02x}"));
+    let salt = salt
+        .iter()
+        .fold(String::from("$6$"), |salt, byte| salt + &format!("{byte:02x}"));
     let mut perl = Command::new("perl")
         .args(["-e", "$p = <STDIN>; chomp $p; print crypt($p, $ARGV[0])", &salt])
         .stdin(Stdio::piped())

@@ -40,14 +40,26 @@ impl Files {
             }
             authority = Some(key);
         }
-        let authorized = if builder.user_certificate.is_some() { String::new() } else { user_key.public_line()? + "\n" };
+        let authorized = if builder.user_certificate.is_some() {
+            String::new()
+        } else {
+            user_key.public_line()? + "\n"
+        };
         std::fs::write(folder.join("authorized_keys"), authorized)?;
-        Ok(Self { folder: folder.to_owned(), host_keys, user_key, authority })
+        Ok(Self {
+            folder: folder.to_owned(),
+            host_keys,
+            user_key,
+            authority,
+        })
     }
 
     /// Text of sshd_config.
     pub(super) fn sshd_config(&self, builder: &Builder, port: u16, chroot: Option<&Path>) -> Result<String> {
-        let mut text = builder.options.iter().fold(String::new(), |text, line| text + line + "\n");
+        let mut text = builder
+            .options
+            .iter()
+            .fold(String::new(), |text, line| text + line + "\n");
         let mut set = |key: &str, value: &str| {
             text += &format!("{key} {value}\n");
         };
@@ -57,7 +69,10 @@ impl Files {
         set("LogLevel", "VERBOSE");
         // The folder lies in /tmp, which everybody may write.
         set("StrictModes", "no");
-        set("AuthorizedKeysFile", &self.folder.join("authorized_keys").display().to_string());
+        set(
+            "AuthorizedKeysFile",
+            &self.folder.join("authorized_keys").display().to_string(),
+        );
         set("PermitRootLogin", "yes");
         for (_, key) in &self.host_keys {
             set("HostKey", &key.private().display().to_string());
@@ -99,9 +114,9 @@ impl Files {
     /// Lines of known_hosts for a client that reaches the server at `port`.
     pub(super) fn known_hosts(&self, builder: &Builder, port: u16) -> Result<String> {
         let names = match builder.listen {
-            address if address.is_loopback() => {
-                ["127.0.0.1", "::1", "localhost"].map(|name| host_name(name, port)).join(",")
-            }
+            address if address.is_loopback() => ["127.0.0.1", "::1", "localhost"]
+                .map(|name| host_name(name, port))
+                .join(","),
             address => host_name(&address.to_string(), port),
         };
         if let (Some(authority), Some(_)) = (&self.authority, &builder.host_certificate) {
@@ -109,7 +124,11 @@ impl Files {
         }
         let mut text = String::new();
         for (kind, key) in &self.host_keys {
-            if builder.known_host_keys.as_ref().is_none_or(|known| known.contains(kind)) {
+            if builder
+                .known_host_keys
+                .as_ref()
+                .is_none_or(|known| known.contains(kind))
+            {
                 text += &format!("{names} {}\n", key.public_line()?);
             }
         }
@@ -134,5 +153,9 @@ impl Files {
 
 /// A host as known_hosts writes it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 fn host_name(name: &str, port: u16) -> String {
-    if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
+    if port == 22 {
+        name.to_owned()
+    } else {
+        format!("[{name}]:{port}")
+    }
 }

@@ -182,12 +182,20 @@ impl Builder {
 
 /// Debian's `sftp-server`, or where other systems have it.
 pub fn stock_sftp_server() -> Option<&'static Path> {
-    ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"]
-        .into_iter()
-        .map(Path::new)
-        .find(|path| path.exists())
+    [
+        "/usr/lib/openssh/sftp-server",
+        "/usr/libexec/openssh/sftp-server",
+        "/usr/lib/ssh/sftp-server",
+    ]
+    .into_iter()
+    .map(Path::new)
+    .find(|path| path.exists())
 }
 
 fn sshd_program() -> PathBuf {
-    ["/usr/sbin/sshd", "/usr/bin/sshd"].map(PathBuf::from).into_iter().find(|path| path.exists()).unwrap_or("sshd".into())
+    ["/usr/sbin/sshd", "/usr/bin/sshd"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or("sshd".into())
 }

@@ -65,7 +65,9 @@ impl Sshd {
                 (String::from_utf8(name)?.trim().to_owned(), own)
             }
         };
-        let chroot = (builder.sftp == Sftp::Chroot).then(|| make_chroot(&builder)).transpose()?;
+        let chroot = (builder.sftp == Sftp::Chroot)
+            .then(|| make_chroot(&builder))
+            .transpose()?;
         let files = Files::make(&builder, &folder, &user)?;
         let (reserved, port) = match builder.port {
             Some(port) => (None, port),
@@ -76,7 +78,10 @@ impl Sshd {
             }
         };
         let chroot_path = chroot.as_ref().map(TempDir::path);
-        std::fs::write(folder.join("sshd_config"), files.sshd_config(&builder, port, chroot_path)?)?;
+        std::fs::write(
+            folder.join("sshd_config"),
+            files.sshd_config(&builder, port, chroot_path)?,
+        )?;
         std::fs::write(folder.join("known_hosts"), files.known_hosts(&builder, port)?)?;
         std::fs::write(folder.join("ssh_config"), files.ssh_config(builder.listen, port, &user))?;
         let address = SocketAddr::new(builder.listen, port);
@@ -172,7 +177,8 @@ impl Sshd {
 
     /// How many connections there are, logged in or not.
     pub fn connections(&self) -> usize {
-        self.pid().map_or(0, |id| children(id).into_iter().filter(|id| is_alive(*id)).count())
+        self.pid()
+            .map_or(0, |id| children(id).into_iter().filter(|id| is_alive(*id)).count())
     }
 
     /// Ends the server with all its sessions, as a host that goes down would.
@@ -190,15 +196,25 @@ impl Sshd {
         words.push(sshd_program().display().to_string());
         let (program, first_words) = words.split_first().context("nothing to start")?;
         let mut command = Command::new(program);
-        command.args(first_words).args(["-D", "-e", "-f"]).arg(self.folder().join("sshd_config"));
+        command
+            .args(first_words)
+            .args(["-D", "-e", "-f"])
+            .arg(self.folder().join("sshd_config"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         let child = slot.insert(spawn_tied(command).context("cannot start sshd")?);
         // The line is written after listen(2), and the port is reserved for us, so nobody else can be meant.
-        let ready = format!("Server listening on {} port {}.", self.address.ip(), self.address.port());
+        let ready = format!(
+            "Server listening on {} port {}.",
+            self.address.ip(),
+            self.address.port()
+        );
         let outcome = wait::until_some("sshd to listen", wait::PATIENCE, || {
             let text = self.log_text();
             match child.try_wait() {
-                Ok(None) => text.get(logged..).is_some_and(|new| new.contains(&ready)).then_some(Ok(())),
+                Ok(None) => text
+                    .get(logged..)
+                    .is_some_and(|new| new.contains(&ready))
+                    .then_some(Ok(())),
                 Ok(Some(status)) => Some(Err(io::Error::other(format!("it ended with {status}: {text}")))),
                 Err(error) => Some(Err(error)),
             }
@@ -249,12 +265,19 @@ impl Sshd {
     fn signal_all(&self, which: Signal) {
         if let Some(id) = self.pid() {
             signal(id, which);
-            crate::process::descendants(id).into_iter().for_each(|id| signal(id, which));
+            crate::process::descendants(id)
+                .into_iter()
+                .for_each(|id| signal(id, which));
         }
     }
 
     fn sessions(&self) -> Vec<u32> {
-        self.pid().map(children).unwrap_or_default().into_iter().filter(|id| is_alive(*id)).collect()
+        self.pid()
+            .map(children)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|id| is_alive(*id))
+            .collect()
     }
 
     fn end(&self, slot: &mut Option<Child>) {
