@@ -16,5 +16,17 @@
 
 
 mod channel;
+mod connection;
+mod destination;
+mod dial;
+mod error;
+mod options;
+mod prompt;
 
 pub use channel::{ByteChannel, ByteReceiver, ByteSender, ChannelEnd, ChannelError, Exit};
+pub use connection::Connection;
+pub use destination::{Destination, DestinationError};
+pub use dial::{Dialer, Identity, Logins};
+pub use error::{ConnectError, ConnectErrorKind};
+pub use options::{Family, Options};
+pub use prompt::{Echo, Prompt, PromptError, Terminal};
