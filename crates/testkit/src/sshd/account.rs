@@ -177,8 +177,10 @@ impl Account {
             ),
             Login::Key | Login::Password | Login::KeyboardInteractive => "pam_unix.so".to_owned(),
         };
+        // `pam_exec` has no say in setting credentials, and PAM takes silence for a refusal: hence the second line.
+        let all = "required pam_permit.so";
         Ok(format!(
-            "auth required {check}\naccount required pam_permit.so\nsession required pam_permit.so\n"
+            "auth requisite {check}\nauth {all}\naccount {all}\nsession {all}\n"
         ))
     }
 
