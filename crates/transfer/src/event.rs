@@ -121,6 +121,8 @@ pub enum Ending {
     Complete,
     /// Some files failed, the rest is done.
     SomeFailed,
+    /// What was asked for makes no sense with what is there; nothing was done.
+    Usage,
     /// Never connected or authenticated.
     NotConnected,
     /// The connection was lost for longer than the timeout; can be resumed.

@@ -50,6 +50,10 @@ pub struct Tuning {
     pub startups: Option<u32>,
     /// Pause between connection attempts (mscp's `-I`).
     pub interval: Duration,
+    /// Least bytes of a file that are worth a connection of their own (mscp's `-s`).
+    pub min_chunk: Option<u64>,
+    /// Most bytes of a file that one connection takes at a time (mscp's `-S`).
+    pub max_chunk: Option<u64>,
     /// CPU mask, one bit a core (mscp's `-m`).
     pub cpus: Option<u128>,
 }
@@ -91,8 +95,22 @@ pub struct Request {
     pub timeout: Duration,
     /// Where journals are kept; none: no journal (mscp's `-D`, tests).
     pub journals: Option<PathBuf>,
+    /// A checkpoint in a file of the user's choice; none: only the journal.
+    pub checkpoint: Option<Checkpoint>,
+    /// What `--resume` needs to ask for the same copy again. Stored in the journal and the checkpoint as it is; means
+    /// nothing to the engine.
+    pub recall: Vec<u8>,
     /// Knobs.
     pub tuning: Tuning,
+}
+
+/// A journal kept in a file that the user names (mscp's `-W` and `-R`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Read at the start and left in place (`-R`).
+    pub read: Option<PathBuf>,
+    /// Written when the copy does not complete (`-W`); with [`Request::dry_run`] always, and nothing else is done.
+    pub write: Option<PathBuf>,
 }
 
 /// One `--include` or `--exclude`.
