@@ -22,6 +22,7 @@ mod dial;
 mod error;
 mod options;
 mod prompt;
+pub mod sftp;
 
 pub use channel::{ByteChannel, ByteReceiver, ByteSender, ChannelEnd, ChannelError, Exit};
 pub use connection::Connection;
