@@ -10,8 +10,10 @@ pub mod process;
 pub mod seed;
 pub mod sshd;
 pub mod wait;
+pub mod wan;
 
 pub use sshd::Sshd;
+pub use wan::Wan;
 
 /// Debian packages that the tests need; the task runner installs what is missing.
 pub const PACKAGES: &[&str] = &[

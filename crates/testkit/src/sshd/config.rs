@@ -1,6 +1,5 @@
 //! Texts of sshd_config, ssh_config and known_hosts.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -31,7 +30,7 @@ impl Files {
             let key = KeyPair::generate(&folder.join("authority"), KeyKind::Ed25519)?;
             if let Some(certificate) = &builder.host_certificate {
                 for (_, host_key) in &host_keys {
-                    let names = format!("{},testhost,localhost", builder.listen);
+                    let names = format!("{},{},localhost", builder.listen, builder.alias);
                     key.sign(host_key, Role::Host, certificate, &names)?;
                 }
             }
@@ -135,14 +134,15 @@ impl Files {
         Ok(text)
     }
 
-    /// Text of ssh_config with the hosts `testhost` and the server's own address.
-    pub(super) fn ssh_config(&self, address: IpAddr, port: u16, user: &str) -> String {
-        let mut names = format!("testhost {address}");
+    /// Text of ssh_config with the host's alias and the server's own address.
+    pub(super) fn ssh_config(&self, builder: &Builder, port: u16, user: &str) -> String {
+        let (alias, address) = (&builder.alias, builder.listen);
+        let mut names = format!("{alias} {address}");
         if address.is_loopback() {
             names += " localhost ::1";
         }
         format!(
-            "Host testhost\n  HostName {address}\n\nHost {names}\n  Port {port}\n  User {user}\n  IdentityFile {}\n  \
+            "Host {alias}\n  HostName {address}\n\nHost {names}\n  Port {port}\n  User {user}\n  IdentityFile {}\n  \
              IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n  \
              StrictHostKeyChecking yes\n  UpdateHostKeys no\n",
             self.user_key.private().display(),

@@ -49,6 +49,7 @@ pub struct Builder {
     login: Login,
     listen: IpAddr,
     port: Option<u16>,
+    alias: String,
     launcher: Vec<String>,
 }
 
@@ -67,6 +68,7 @@ impl Default for Builder {
             login: Login::Key,
             listen: Ipv4Addr::LOCALHOST.into(),
             port: None,
+            alias: "testhost".to_owned(),
             launcher: vec![],
         }
     }
@@ -159,6 +161,13 @@ impl Builder {
     #[must_use]
     pub fn password_user(self, password: &str) -> Self {
         self.account(Account::new().password(password)).login(Login::Password)
+    }
+
+    /// The name of the host in the client configuration; `testhost` unless said.
+    #[must_use]
+    pub fn alias(mut self, name: &str) -> Self {
+        self.alias = name.to_owned();
+        self
     }
 
     /// Listens on `address` and `port` and is started through the words of `launcher`: for servers in another network

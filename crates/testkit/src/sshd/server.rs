@@ -83,7 +83,7 @@ impl Sshd {
             files.sshd_config(&builder, port, chroot_path)?,
         )?;
         std::fs::write(folder.join("known_hosts"), files.known_hosts(&builder, port)?)?;
-        std::fs::write(folder.join("ssh_config"), files.ssh_config(builder.listen, port, &user))?;
+        std::fs::write(folder.join("ssh_config"), files.ssh_config(&builder, port, &user))?;
         let address = SocketAddr::new(builder.listen, port);
         let sshd = Self {
             child: Mutex::new(None),
@@ -126,7 +126,7 @@ impl Sshd {
         let mut known_hosts = OpenOptions::new().append(true).open(self.known_hosts())?;
         known_hosts.write_all(self.files.known_hosts(&self.builder, port)?.as_bytes())?;
         let path = self.folder().join(format!("ssh_config_{port}"));
-        std::fs::write(&path, self.files.ssh_config(self.address.ip(), port, &self.user))?;
+        std::fs::write(&path, self.files.ssh_config(&self.builder, port, &self.user))?;
         Ok(path)
     }
 
