@@ -16,11 +16,13 @@
 
 
 mod channel;
+mod config;
 mod connection;
 mod destination;
 mod dial;
 mod error;
 mod options;
+mod pattern;
 mod prompt;
 pub mod sftp;
 
