@@ -9,6 +9,7 @@
 )]
 
 mod file;
+pub mod journal;
 mod lane;
 mod runs;
 mod schedule;
