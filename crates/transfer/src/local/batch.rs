@@ -1,0 +1,120 @@
+//! Whole small files, many in one call.
+//!
+//! For a small file the way to a blocking thread and back costs more than the file, so a thread takes a batch. Each file
+//! succeeds or fails for itself.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::FileError;
+use super::meta::{Attributes, Meta};
+use super::output::{Existing, Finish, Manner, Stored};
+use super::root::Root;
+
+/// Largest file that is loaded whole, in bytes: one piece.
+pub const LARGEST: u64 = 1 << 20;
+
+/// A small file to load.
+#[derive(Clone, Debug)]
+pub struct SmallSource {
+    /// The tree it is in.
+    pub root: Arc<Root>,
+    /// Its path below the root.
+    pub rel: Vec<u8>,
+}
+
+/// A small file that was loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// All of its content.
+    pub data: Vec<u8>,
+    /// Its attributes when it was read; the size is that of `data`.
+    pub meta: Meta,
+}
+
+/// A small file to store.
+#[derive(Clone, Debug)]
+pub struct SmallTarget {
+    /// The tree it goes into.
+    pub root: Arc<Root>,
+    /// Its path below the root.
+    pub rel: Vec<u8>,
+    /// Its temporary name in the same directory.
+    pub temp: Vec<u8>,
+    /// Its content, in order.
+    pub data: Vec<Bytes>,
+    /// Its permissions and times.
+    pub attributes: Attributes,
+    /// What happens to a file that stands there.
+    pub existing: Existing,
+}
+
+/// A small file that was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmallStored {
+    /// The file as it stands.
+    pub stored: Stored,
+    /// How it came to its name.
+    pub manner: Manner,
+}
+
+/// Loads each file; the results stand in the order of `files`.
+///
+/// A file that changes while it is read is read once more and then fails as [`FileError::Changed`]; so does one that is
+/// larger than [`LARGEST`].
+#[must_use]
+pub fn load_batch(files: &[SmallSource]) -> Vec<Result<Loaded, FileError>> {
+    files.iter().map(|file| load(&file.root, &file.rel)).collect()
+}
+
+/// Stores each file; the results stand in the order of `files`.
+///
+/// A file that fails leaves its final name as it was, and no temporary file.
+#[must_use]
+pub fn store_batch(files: &[SmallTarget]) -> Vec<Result<SmallStored, FileError>> {
+    files.iter().map(store).collect()
+}
+
+fn load(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
+    match load_once(root, rel) {
+        Err(FileError::Changed { .. }) => load_once(root, rel),
+        result => result,
+    }
+}
+
+fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
+    let source = root.open_source(rel)?;
+    let meta = *source.meta();
+    let changed = || FileError::Changed {
+        path: root.path_of(rel),
+    };
+    if meta.size > LARGEST {
+        return Err(changed());
+    }
+    let size = usize::try_from(meta.size).map_err(|_| changed())?;
+    // One byte more than there should be: a full answer means that the file grew.
+    let data = source.read(0, size + 1)?;
+    if data.len() != size {
+        return Err(changed());
+    }
+    source.check_unchanged()?;
+    Ok(Loaded { data, meta })
+}
+
+fn store(file: &SmallTarget) -> Result<SmallStored, FileError> {
+    let output = file.root.create_unlooked(&file.rel, &file.temp)?;
+    let mut parts: Vec<_> = file.data.iter().map(|part| IoSlice::new(part)).collect();
+    let manner = output.manner();
+    if let Err(error) = output.write_at(0, &mut parts) {
+        output.discard();
+        return Err(error);
+    }
+    let stored = output.finish(&Finish {
+        length: file.data.iter().map(|part| part.len() as u64).sum(),
+        attributes: file.attributes,
+        existing: file.existing,
+    })?;
+    Ok(SmallStored { stored, manner })
+}
