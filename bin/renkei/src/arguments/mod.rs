@@ -1,0 +1,78 @@
+//! What was typed, and nothing about what it means.
+//!
+//! One file a command; the definitions here are also the source of `--help`, the man pages and the completions. Checks
+//! that need more than one option stand in `settings`.
+
+pub mod connection;
+pub mod cp;
+pub mod filters;
+pub mod mscp;
+pub mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// What `--version` prints after the name.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("RENKEI_COMMIT"),
+    ")\nlicence Apache-2.0 OR MIT"
+);
+
+/// The exit codes, as `--help` and the man pages show them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything was done and, if asked, verified
+  1    some files failed, are missing or differ; the rest is done
+  2    the command was not understood
+  3    never connected, or the login failed
+  4    the connection was lost for longer than --timeout; can be resumed
+  130  interrupted; can be resumed";
+
+/// `renkei`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "renkei",
+    bin_name = "renkei",
+    version = VERSION,
+    about = "Copies files to and from any SSH server, at the rate of the line",
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub struct Renkei {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copy files and directories from, to or between SSH servers
+    Cp(Box<cp::Cp>),
+    /// Check files against a manifest that `renkei cp --manifest` wrote
+    Verify(Box<verify::Verify>),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, or write all of them
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// `renkei completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `renkei man`.
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// Write renkei.1, renkei-cp.1 and the others into this directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}

@@ -1,0 +1,21 @@
+//! One file a command: settings in, exit code out.
+
+mod copy;
+mod documents;
+mod resume;
+mod verify;
+
+use crate::settings::Settings;
+
+/// Carries out a command and gives its exit code.
+pub fn run(settings: Settings) -> u8 {
+    match settings {
+        Settings::Copy { request, output } => copy::run(*request, output),
+        Settings::Resume { stored, output } => resume::resume(&stored, output),
+        Settings::List { journals, output } => resume::list(&journals, output),
+        Settings::Drop { stored, output } => resume::drop(&stored, output),
+        Settings::Verify { request, output } => verify::run(request, output),
+        Settings::Completions(shell) => documents::completions(shell),
+        Settings::Man(directory) => documents::man(directory.as_deref()),
+    }
+}

@@ -1,0 +1,12 @@
+//! `renkei verify`.
+
+use crate::engine::{self, VerifyRequest};
+use crate::printer::{Output, Task};
+use crate::session;
+
+/// Checks a manifest.
+pub fn run(request: VerifyRequest, output: Output) -> u8 {
+    session::run(output, Task::Verify, |prompt, observer, stop| {
+        engine::verify(request, prompt, observer, stop)
+    })
+}

@@ -1,0 +1,140 @@
+//! What was typed becomes what is meant. Nothing past here looks at raw flags.
+//!
+//! Only what can be known without looking at sources and target is decided here: whether a source is a directory is
+//! the engine's to find out.
+
+mod cp;
+mod journals;
+mod mscp;
+mod names;
+mod recall;
+mod usage;
+mod verify;
+
+use std::path::PathBuf;
+
+use renkei_transfer::Request;
+use renkei_transfer::ssh::{Family, Options};
+
+pub use mscp::recalled_checkpoint;
+pub use recall::{Program, Recall, RecallError};
+pub use usage::UsageError;
+
+use crate::arguments;
+use crate::engine::VerifyRequest;
+use crate::printer::{Form, Output, Task, Verbosity};
+
+/// One command, understood.
+#[derive(Debug)]
+pub enum Settings {
+    /// Copy.
+    Copy {
+        /// What.
+        request: Box<Request>,
+        /// What may be printed.
+        output: Output,
+    },
+    /// Go on with an interrupted copy.
+    Resume {
+        /// Which.
+        stored: StoredCopy,
+        /// What may be printed.
+        output: Output,
+    },
+    /// List interrupted copies.
+    List {
+        /// Where they are kept.
+        journals: PathBuf,
+        /// What may be printed.
+        output: Output,
+    },
+    /// Forget an interrupted copy.
+    Drop {
+        /// Which.
+        stored: StoredCopy,
+        /// What may be printed.
+        output: Output,
+    },
+    /// Check a manifest.
+    Verify {
+        /// What.
+        request: VerifyRequest,
+        /// What may be printed.
+        output: Output,
+    },
+    /// Print completions.
+    Completions(clap_complete::Shell),
+    /// Print or write the manual pages.
+    Man(Option<PathBuf>),
+}
+
+/// An interrupted copy by its name.
+#[derive(Clone, Debug)]
+pub struct StoredCopy {
+    /// Where journals are kept.
+    pub journals: PathBuf,
+    /// The journal's ID.
+    pub id: String,
+}
+
+impl Settings {
+    /// The meaning of a command line of `renkei`.
+    pub fn of_renkei(typed: arguments::Renkei, recall: &Recall) -> Result<Self, UsageError> {
+        match typed.command {
+            arguments::Command::Cp(cp) => cp::settings(*cp, recall),
+            arguments::Command::Verify(verify) => verify::settings(*verify),
+            arguments::Command::Completions(completions) => Ok(Self::Completions(completions.shell)),
+            arguments::Command::Man(man) => Ok(Self::Man(man.dir)),
+        }
+    }
+
+    /// The meaning of a command line of `mscp`.
+    pub fn of_mscp(typed: arguments::mscp::Mscp, recall: &Recall) -> Result<Self, UsageError> {
+        mscp::settings(typed, recall)
+    }
+}
+
+/// What is being done, for the words of the display.
+pub fn task(request: &Request) -> Task {
+    if request.dry_run { Task::DryRun } else { Task::Copy }
+}
+
+fn output(typed: arguments::cp::Display) -> Output {
+    let form = match (typed.quiet, typed.json) {
+        (true, _) => Form::Silent,
+        (false, true) => Form::Json,
+        (false, false) => Form::Text,
+    };
+    Output {
+        form,
+        verbosity: Verbosity {
+            level: typed.verbose,
+            ..Verbosity::default()
+        },
+    }
+}
+
+fn family(ipv4: bool, ipv6: bool) -> Family {
+    match (ipv4, ipv6) {
+        (true, _) => Family::V4,
+        (_, true) => Family::V6,
+        _ => Family::Any,
+    }
+}
+
+fn ssh_options(typed: arguments::connection::Connection, verbose: u8) -> Options {
+    Options {
+        config_file: typed.config,
+        options: typed.option,
+        identities: typed.identity,
+        jump: typed.jump,
+        login: typed.login,
+        port: typed.port,
+        family: family(typed.ipv4, typed.ipv6),
+        cipher: typed.cipher,
+        congestion: typed.congestion,
+        ssh_command: typed.ssh_command,
+        verbose,
+        ..Options::default()
+    }
+}

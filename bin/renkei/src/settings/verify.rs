@@ -1,0 +1,20 @@
+//! The meaning of `renkei verify`.
+
+use super::{Settings, UsageError, output, ssh_options};
+use crate::arguments::verify::Verify;
+use crate::engine::VerifyRequest;
+use crate::location;
+
+/// Understands a command line.
+pub fn settings(typed: Verify) -> Result<Settings, UsageError> {
+    let timeout = typed.connection.timeout;
+    Ok(Settings::Verify {
+        request: VerifyRequest {
+            manifest: typed.manifest,
+            target: location::parse(&typed.target)?,
+            ssh: ssh_options(typed.connection, typed.display.verbose),
+            timeout,
+        },
+        output: output(typed.display),
+    })
+}
