@@ -7,12 +7,18 @@
 pub mod keys;
 pub mod port;
 pub mod process;
+pub mod proxy;
+pub mod renkei;
 pub mod seed;
 pub mod sshd;
+pub mod tree;
 pub mod wait;
 pub mod wan;
 
+pub use proxy::TcpProxy;
+pub use renkei::Renkei;
 pub use sshd::Sshd;
+pub use tree::Tree;
 pub use wan::Wan;
 
 /// Debian packages that the tests need; the task runner installs what is missing.

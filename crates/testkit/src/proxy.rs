@@ -1,0 +1,431 @@
+//! A TCP proxy on loopback that spoils connections on command: resets, silence, refusals; and counts.
+//!
+//! It knows nothing of SSH. It adds no delay; for links with a round-trip time see [`Wan`](crate::Wan).
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
+
+use crate::port::ReservedPort;
+use crate::seed::Rng;
+use crate::wait;
+
+/// How late a thread notices a command.
+const TICK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
+
+/// A running proxy; ends, with its connections reset, when dropped.
+#[derive(Debug)]
+pub struct TcpProxy {
+    port: ReservedPort,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    refusing: AtomicBool,
+    listening: AtomicBool,
+    stalled: AtomicBool,
+    lifetime: Mutex<Option<Range<Duration>>>,
+    living: Mutex<Vec<Weak<Connection>>>,
+    accepted: AtomicU64,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+    resets: AtomicU64,
+    up: AtomicU64,
+    down: AtomicU64,
+    turns: AtomicU64,
+}
+
+impl TcpProxy {
+    /// Starts to carry connections to `target`, unharmed until told otherwise.
+    pub fn start(target: SocketAddr) -> Result<Self> {
+        let port = ReservedPort::take()?;
+        let shared = Arc::new(Shared::default());
+        let acceptor = Acceptor {
+            target,
+            port: port.number(),
+            shared: shared.clone(),
+            rng: Rng::for_purpose("proxy"),
+        };
+        let acceptor = std::thread::Builder::new()
+            .name("proxy".to_owned())
+            .spawn(|| acceptor.run())?;
+        let proxy = Self {
+            port,
+            shared,
+            acceptor: Some(acceptor),
+        };
+        proxy.accept()?;
+        Ok(proxy)
+    }
+
+    /// The port on 127.0.0.1 to connect to.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The address to connect to.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port()).into()
+    }
+
+    /// From now on each new connection is reset after a random time out of this range; `None` ends that.
+    pub fn reset_after(&self, lifetime: Option<Range<Duration>>) {
+        *lock(&self.shared.lifetime) = lifetime;
+    }
+
+    /// Resets all connections now; gives how many.
+    pub fn reset_all(&self) -> usize {
+        let living: Vec<_> = lock(&self.shared.living).iter().filter_map(Weak::upgrade).collect();
+        living
+            .iter()
+            .filter(|connection| connection.reset(&self.shared))
+            .count()
+    }
+
+    /// Carries nothing more, in either direction, and closes nothing.
+    pub fn stall(&self) {
+        self.shared.stalled.store(true, SeqCst);
+    }
+
+    /// Carries on after [`TcpProxy::stall`].
+    pub fn resume(&self) {
+        self.shared.stalled.store(false, SeqCst);
+    }
+
+    /// Refuses new connections; when this returns, it does.
+    pub fn refuse(&self) -> Result<()> {
+        self.shared.refusing.store(true, SeqCst);
+        wait::until("the proxy to refuse", || !self.shared.listening.load(SeqCst))
+    }
+
+    /// Accepts connections again after [`TcpProxy::refuse`]; when this returns, it does.
+    pub fn accept(&self) -> Result<()> {
+        self.shared.refusing.store(false, SeqCst);
+        wait::until("the proxy to listen", || self.shared.listening.load(SeqCst))
+    }
+
+    /// Connections accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.shared.accepted.load(SeqCst)
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.shared.open.load(SeqCst)
+    }
+
+    /// The most connections that were ever open together.
+    pub fn most_open(&self) -> usize {
+        self.shared.most_open.load(SeqCst)
+    }
+
+    /// Connections that were reset.
+    pub fn resets(&self) -> u64 {
+        self.shared.resets.load(SeqCst)
+    }
+
+    /// Bytes carried to the target.
+    pub fn bytes_up(&self) -> u64 {
+        self.shared.up.load(SeqCst)
+    }
+
+    /// Bytes carried from the target.
+    pub fn bytes_down(&self) -> u64 {
+        self.shared.down.load(SeqCst)
+    }
+
+    /// How often, within connections, data towards the target followed data from it: round trips, where one side waits for
+    /// the other.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(SeqCst)
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        self.reset_all();
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic in it has been printed already.
+            let _ = acceptor.join();
+        }
+    }
+}
+
+struct Acceptor {
+    target: SocketAddr,
+    port: u16,
+    shared: Arc<Shared>,
+    rng: Rng,
+}
+
+impl Acceptor {
+    fn run(mut self) {
+        let mut listener: Option<TcpListener> = None;
+        while !self.shared.stop.load(SeqCst) {
+            if self.shared.refusing.load(SeqCst) {
+                listener = None;
+                self.shared.listening.store(false, SeqCst);
+                std::thread::park_timeout(Duration::from_millis(5));
+                continue;
+            }
+            match &listener {
+                None => listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).ok(),
+                Some(listener) => {
+                    self.shared.listening.store(true, SeqCst);
+                    if ready(listener, PollFlags::IN)
+                        && let Ok((client, _)) = listener.accept()
+                    {
+                        self.carry(client);
+                    }
+                }
+            }
+        }
+    }
+
+    fn carry(&mut self, client: TcpStream) {
+        self.shared.accepted.fetch_add(1, SeqCst);
+        // If the target refuses, the client is closed at once, which is as near as a proxy can come.
+        let Ok(connection) = self.connect(client) else { return };
+        let open = self.shared.open.fetch_add(1, SeqCst) + 1;
+        self.shared.most_open.fetch_max(open, SeqCst);
+        let connection = Arc::new(connection);
+        let mut living = lock(&self.shared.living);
+        living.retain(|connection| connection.strong_count() > 0);
+        living.push(Arc::downgrade(&connection));
+        drop(living);
+        for way in [Way::Up, Way::Down] {
+            let (connection, shared) = (connection.clone(), self.shared.clone());
+            std::thread::spawn(move || connection.pump(way, &shared));
+        }
+    }
+
+    fn connect(&mut self, client: TcpStream) -> Result<Connection> {
+        let server = TcpStream::connect(self.target).context("the target refuses")?;
+        for stream in [&client, &server] {
+            stream.set_nodelay(true)?;
+        }
+        let lifetime = lock(&self.shared.lifetime).clone();
+        let ends = lifetime.map(|range| {
+            let micros = self
+                .rng
+                .within(range.start.as_micros() as u64..range.end.as_micros() as u64);
+            Instant::now() + Duration::from_micros(micros)
+        });
+        Ok(Connection {
+            client,
+            server,
+            ends,
+            dead: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            shared: self.shared.clone(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    ends: Option<Instant>,
+    dead: AtomicBool,
+    /// Whether the last data came from the target.
+    answering: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    /// Lets both threads go; the last of them closes both sockets, and without lingering that is a reset.
+    fn reset(&self, shared: &Shared) -> bool {
+        if self.dead.swap(true, SeqCst) {
+            return false;
+        }
+        for stream in [&self.client, &self.server] {
+            // It can only fail on a socket that is closed already.
+            let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        }
+        shared.resets.fetch_add(1, SeqCst);
+        true
+    }
+
+    fn is_over(&self, shared: &Shared) -> bool {
+        if self.ends.is_some_and(|end| Instant::now() >= end) {
+            self.reset(shared);
+        }
+        self.dead.load(SeqCst) || shared.stop.load(SeqCst)
+    }
+
+    fn pump(&self, way: Way, shared: &Shared) {
+        let (from, to, count) = match way {
+            Way::Up => (&self.client, &self.server, &shared.up),
+            Way::Down => (&self.server, &self.client, &shared.down),
+        };
+        let mut buffer = vec![0; 256 << 10];
+        while !self.is_over(shared) {
+            if shared.stalled.load(SeqCst) {
+                std::thread::park_timeout(Duration::from_millis(5));
+                continue;
+            }
+            // Asked again: what comes in while this waits must not slip through.
+            if !ready(from, PollFlags::IN) || shared.stalled.load(SeqCst) {
+                continue;
+            }
+            match recv(from, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => {
+                    // Fails only if the other side is gone as well.
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                    return;
+                }
+                Ok((length, _)) => {
+                    if self.answering.swap(way == Way::Down, SeqCst) && way == Way::Up {
+                        shared.turns.fetch_add(1, SeqCst);
+                    }
+                    count.fetch_add(length as u64, SeqCst);
+                    if !self.write(to, &buffer[..length], shared) {
+                        return;
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(_) => {
+                    // One side was reset: so is the other.
+                    self.reset(shared);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write(&self, to: &TcpStream, mut bytes: &[u8], shared: &Shared) -> bool {
+        while !bytes.is_empty() {
+            if self.is_over(shared) {
+                return false;
+            }
+            match send(to, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    ready(to, PollFlags::OUT);
+                }
+                Err(_) => {
+                    self.reset(shared);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Waits for one tick at most; says whether there is something to do.
+fn ready(socket: &impl AsFd, what: PollFlags) -> bool {
+    let mut polled = [PollFd::new(socket, what)];
+    matches!(poll(&mut polled, Some(&TICK)), Ok(count) if count > 0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read, Write};
+
+    fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+            }
+        });
+        address
+    }
+
+    fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
+        stream.write_all(b"x")?;
+        stream.read_exact(&mut [0])
+    }
+
+    #[test]
+    fn it_carries_and_counts() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        let mut streams = [(); 3].map(|()| TcpStream::connect(proxy.address()).unwrap());
+        streams.iter_mut().for_each(|stream| ask(stream).unwrap());
+        ask(&mut streams[0]).unwrap();
+        assert_eq!((proxy.accepted(), proxy.open(), proxy.turns()), (3, 3, 1));
+        assert_eq!((proxy.bytes_up(), proxy.bytes_down()), (4, 4));
+        drop(streams);
+        wait::until("all closed", || proxy.open() == 0).unwrap();
+        assert_eq!(proxy.most_open(), 3);
+    }
+
+    #[test]
+    fn a_reset_is_a_reset() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        ask(&mut stream).unwrap();
+        assert_eq!(proxy.reset_all(), 1);
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn connections_end_by_themselves_when_asked() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        proxy.reset_after(Some(Duration::from_millis(1)..Duration::from_millis(20)));
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        while ask(&mut stream).is_ok() {}
+        wait::until("it to be counted", || proxy.resets() == 1).unwrap();
+    }
+
+    #[test]
+    fn silence_closes_nothing() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        ask(&mut stream).unwrap();
+        proxy.stall();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert_eq!(ask(&mut stream).unwrap_err().kind(), ErrorKind::WouldBlock);
+        proxy.resume();
+        stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+    }
+
+    #[test]
+    fn it_refuses_for_a_while() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        proxy.refuse().unwrap();
+        assert_eq!(
+            TcpStream::connect(proxy.address()).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+        proxy.accept().unwrap();
+        ask(&mut TcpStream::connect(proxy.address()).unwrap()).unwrap();
+    }
+}
