@@ -1,4 +1,4 @@
-//! The SFTP client: start of a session and its operations.
+//! The SFTP client and its operations.
 //!
 //! Knows nothing of files on this machine and never retries, splits or orders requests: each operation is one request,
 //! sent in the order of the calls, and many may be in flight. How many, and of how many bytes, is up to the caller.
@@ -7,19 +7,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use super::attrs::Attrs;
 use super::buf::WriteBuf;
-use super::error::{LostReason, ProtocolError, SftpError, StatusCode};
+use super::error::{LostReason, SftpError};
 use super::extensions::{Extensions, Limits, StatVfs};
-use super::frame::Deframer;
-use super::packet::{self, Answer, Extended, OpenFlags, Request, WriteAt};
+use super::packet::{Extended, OpenFlags, Request, WriteAt};
 use super::pending::Pending;
 use super::pump::{self, Sink, Source};
 use super::queue::SMALL_WRITE;
 use super::reply::{Entry, Handle, Payload, Reply, Wanted, convert};
+use super::start::{self, Session};
 use crate::channel::ByteChannel;
 
 /// An SFTP session over one channel.
@@ -81,18 +81,11 @@ impl Sftp {
     }
 
     pub(super) async fn start_over(mut sink: impl Sink, mut source: impl Source) -> Result<Sftp, SftpError> {
-        let mut deframer = Deframer::new();
-        let mut out = BytesMut::new();
-        packet::encode_init(&mut out);
-        send(&mut sink, &mut source, out.split().freeze()).await?;
-        let extensions = read_version(&recv(&mut source, &mut deframer).await?).map_err(SftpError::Protocol)?;
-        let mut limits = Limits::default();
-        if extensions.limits {
-            Request::Extended(Extended::Limits).encode(0, &mut out);
-            send(&mut sink, &mut source, out.split().freeze()).await?;
-            let answer = recv(&mut source, &mut deframer).await?;
-            limits = read_limits(&answer).map_err(SftpError::Protocol)?;
-        }
+        let Session {
+            extensions,
+            limits,
+            deframer,
+        } = start::session(&mut sink, &mut source).await?;
         let pending = Arc::new(Pending::new(limits.max_packet));
         let writer = tokio::spawn(pump::write(Arc::clone(&pending), sink));
         let reader = tokio::spawn(pump::read(Arc::clone(&pending), source, deframer));
@@ -350,59 +343,5 @@ impl fmt::Debug for Sftp {
             .field("extensions", &self.client.extensions)
             .field("end", &self.client.pending.end())
             .finish_non_exhaustive()
-    }
-}
-
-/// Sends a packet of the session's start. If that fails, the receiving direction knows why.
-async fn send(sink: &mut impl Sink, source: &mut impl Source, packet: Bytes) -> Result<(), SftpError> {
-    if sink.send(packet).await.is_ok() {
-        return Ok(());
-    }
-    let rest = async { while source.recv().await.is_some() {} };
-    let reason = match tokio::time::timeout(pump::GRACE, rest).await {
-        Ok(()) => source.reason(),
-        Err(_) => LostReason::SendFailed,
-    };
-    Err(SftpError::Lost(reason))
-}
-
-/// The next packet of the session's start.
-async fn recv(source: &mut impl Source, deframer: &mut Deframer) -> Result<Bytes, SftpError> {
-    loop {
-        if let Some(packet) = deframer.next_packet().map_err(SftpError::Protocol)? {
-            return Ok(packet);
-        }
-        match source.recv().await {
-            Some(chunk) => deframer.push(chunk),
-            None => return Err(SftpError::Lost(source.reason())),
-        }
-    }
-}
-
-fn read_version(packet: &[u8]) -> Result<Extensions, ProtocolError> {
-    if let Some(&got) = packet.first().filter(|&&got| got != packet::VERSION_TYPE) {
-        return Err(ProtocolError::NotVersion(got));
-    }
-    let (version, announced) = packet::decode_version(packet)?;
-    if version != packet::VERSION {
-        return Err(ProtocolError::Version(version));
-    }
-    let mut extensions = Extensions::default();
-    for (name, version) in announced {
-        extensions.announce(name, version);
-    }
-    Ok(extensions)
-}
-
-/// A server that announced its limits and then refuses to tell them has the default ones.
-fn read_limits(packet: &[u8]) -> Result<Limits, ProtocolError> {
-    match Answer::decode(packet)? {
-        (0, Answer::Extended(body)) => Ok(Limits::decode(body)?),
-        (0, Answer::Status { code, .. }) if code != StatusCode::Ok => Ok(Limits::default()),
-        (0, other) => Err(ProtocolError::UnexpectedType {
-            wanted: "extended reply",
-            got: other.packet_type(),
-        }),
-        (id, _) => Err(ProtocolError::UnknownId(id)),
     }
 }

@@ -22,6 +22,10 @@ const POOLED: usize = 64 * 1024;
 /// Idle buffers kept; more are taken when the caller holds more data at once.
 const KEPT_BUFFERS: usize = 16;
 
+/// A chunk shorter than this is a crumb; so many of them in a row are joined.
+const CRUMB: usize = 1024;
+const MOST_CRUMBS: usize = 64;
+
 /// Reassembles packets.
 #[derive(Debug)]
 pub(super) struct Deframer {
@@ -29,6 +33,8 @@ pub(super) struct Deframer {
     buffered: usize,
     /// Length of the packet at the front, once its first four bytes were taken.
     due: Option<usize>,
+    /// How many of the last chunks are crumbs, as far as known.
+    crumbs: usize,
     pool: BufPool,
 }
 
@@ -38,16 +44,33 @@ impl Deframer {
             chunks: VecDeque::new(),
             buffered: 0,
             due: None,
+            crumbs: 0,
             pool: BufPool::new(MAX_REPLY as usize, KEPT_BUFFERS),
         }
     }
 
     /// Takes the next bytes of the stream.
     pub(super) fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.buffered += chunk.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_empty() {
+            return;
         }
+        self.buffered += chunk.len();
+        self.crumbs = if chunk.len() < CRUMB { self.crumbs + 1 } else { 0 };
+        self.chunks.push_back(chunk);
+        if self.crumbs == MOST_CRUMBS {
+            self.join_crumbs();
+        }
+    }
+
+    /// Makes one chunk of the last crumbs: each may be a slice of much more memory than it has bytes.
+    fn join_crumbs(&mut self) {
+        self.crumbs = 0;
+        let first = self.chunks.len().saturating_sub(MOST_CRUMBS);
+        let mut joined = BytesMut::new();
+        for crumb in self.chunks.drain(first..) {
+            joined.extend_from_slice(&crumb);
+        }
+        self.chunks.push_back(joined.freeze());
     }
 
     /// The next whole packet without its length field; `None` if more bytes are needed.

@@ -13,11 +13,15 @@ mod client;
 mod error;
 mod extensions;
 mod frame;
+mod fuzz;
 pub mod packet;
 mod pending;
 mod pump;
 mod queue;
 mod reply;
+mod start;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use attrs::{Attrs, FileKind, Owner, Times};
@@ -25,6 +29,7 @@ pub use buf::{BufPool, WriteBuf};
 pub use client::{CopyRange, Sftp};
 pub use error::{LostReason, ProtocolError, SftpError, StatusCode};
 pub use extensions::{Extensions, Limits, MAX_PACKET, StatVfs};
+pub use fuzz::{fuzz_packet, fuzz_stream};
 pub use packet::OpenFlags;
 pub use reply::{Entry, Handle, Reply};
 pub use wire::Malformed;

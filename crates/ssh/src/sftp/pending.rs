@@ -33,7 +33,7 @@ pub(super) struct Pending {
     pub(super) bytes_out: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     slots: Slab<Slot>,
     /// Counts requests and takes the high bits of ids, so that a second reply to an id does not meet the slot's next use.
@@ -63,7 +63,13 @@ enum Progress {
 impl Pending {
     pub(super) fn new(max_packet: u32) -> Pending {
         Pending {
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State {
+                slots: Slab::new(),
+                generation: 0,
+                queue: Queue::new(),
+                writer: None,
+                end: None,
+            }),
             max_packet: max_packet as usize,
             ended: Notify::new(),
             requests: AtomicU64::new(0),

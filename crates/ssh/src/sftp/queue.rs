@@ -24,6 +24,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn new() -> Queue {
+        Queue {
+            pieces: Vec::new(),
+            // Later allocations of a `BytesMut` take after the size of its first.
+            tail: BytesMut::with_capacity(2 * PIECE),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.tail.is_empty()
     }
@@ -37,8 +45,8 @@ impl Queue {
             self.tail.truncate(start);
             return Err(SftpError::RequestTooLarge { len, max });
         }
-        if self.tail.len() >= PIECE - SMALL_WRITE {
-            self.seal();
+        if self.tail.len() > PIECE && start > 0 {
+            self.pieces.push(self.tail.split_to(start).freeze());
         }
         Ok(())
     }
