@@ -6,12 +6,19 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod apt;
+mod bench;
 mod check;
+mod content;
+mod demo;
+mod dist;
+mod machine;
+mod soak;
 mod test;
 mod timing;
 mod tool;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -31,12 +38,39 @@ enum Task {
     },
     /// Format, lints and the rules of the workspace
     Check,
+    /// Copy a tree and a large file to a private server and back, beside scp
+    Demo,
+    /// Measure, and write the report under docs/benchmarks
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+    /// Run the tests longer, and write docs/assurance.md
+    Soak {
+        /// Begin new rounds until so many minutes have passed
+        #[arg(long, default_value_t = 0)]
+        minutes: u64,
+        /// Passed on to the test runner
+        filter: Vec<String>,
+    },
+    /// Build a binary for old systems
+    Dist,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// `renkei cp` beside scp, rsync and rclone
+    Cp(bench::cp::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test { filter } => test::run(&filter),
         Task::Check => check::run(),
+        Task::Demo => demo::run(),
+        Task::Bench { what: Bench::Cp(args) } => bench::cp::run(args),
+        Task::Soak { minutes, filter } => soak::run(Duration::from_secs(60 * minutes), &filter),
+        Task::Dist => dist::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,6 +37,22 @@ pub fn cargo() -> Result<Command> {
     Ok(command)
 }
 
+/// Where cargo puts what it builds.
+pub fn target_directory() -> Result<PathBuf> {
+    let text = output(cargo()?.args(["metadata", "--format-version", "1", "--no-deps"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).context("cannot understand `cargo metadata`")?;
+    let directory = metadata["target_directory"]
+        .as_str()
+        .context("`cargo metadata` names no target directory")?;
+    Ok(directory.into())
+}
+
+/// Builds `renkei` as users have it and says where it is.
+pub fn release_binary() -> Result<PathBuf> {
+    run(cargo()?.args(["build", "--release", "--package", "renkei"]))?;
+    Ok(target_directory()?.join("release/renkei"))
+}
+
 /// Runs to the end with our own standard output and error; fails unless it exits 0.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command

@@ -68,7 +68,15 @@ pub fn run() -> Result<()> {
         println!("fault: the code is not formatted: run `cargo fmt --all`");
     }
     let clippy = minutes.part("clippy", || {
-        tool::run(tool::cargo()?.args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"]))
+        tool::run(tool::cargo()?.args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--keep-going",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     });
     if clippy.is_err() {
         broken += 1;

@@ -1,0 +1,3 @@
+//! `cargo xtask bench`: measurements, as opposed to tests. Nothing here fails because something is slow; the report says so.
+
+pub mod cp;
