@@ -147,8 +147,14 @@ impl Bench {
                 .into_iter()
                 .filter(|direction| stage.case.targets(*direction).is_some())
             {
-                self.results
-                    .begin(stage.case, direction, &self.machine.commit, &self.machine.date);
+                self.results.begin(
+                    RowId {
+                        case: stage.case.name,
+                        direction,
+                    },
+                    &self.machine.commit,
+                    &self.machine.date,
+                );
             }
         }
         let rounds = if self.args.quick { 1 } else { self.args.rounds };

@@ -43,7 +43,7 @@ pub struct Place {
 }
 
 enum Ground {
-    Loopback(Sshd),
+    Loopback(Box<Sshd>),
     Far(Box<Wan>),
 }
 
@@ -51,7 +51,7 @@ impl Place {
     /// Builds it and starts the servers.
     pub fn new(link: Link, way: Way) -> Result<Place> {
         let ground = match link {
-            Link::Loopback => Ground::Loopback(Sshd::stock()?),
+            Link::Loopback => Ground::Loopback(Box::new(Sshd::stock()?)),
             Link::Wan {
                 rtt_ms,
                 rate_mbit,
