@@ -20,7 +20,7 @@ pub enum LocationError {
     #[error("the host in `{0}` is not UTF-8")]
     HostNotText(String),
     /// The server's name or the user's cannot be one.
-    #[error("`{text}` does not name a host: {source}\nhint: a local name with a `:` in it is written `./{text}`")]
+    #[error("`{text}` does not name a host\nhint: a local name with a `:` in it is written `./{text}`")]
     Host {
         /// As typed.
         text: String,

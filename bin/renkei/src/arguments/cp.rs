@@ -10,6 +10,41 @@ use super::EXIT_CODES;
 use super::connection::Connection;
 use super::filters::Filters;
 
+/// What an interrupted copy brings with it and cannot be given anew: everything but the display.
+const NEW_COPY: [&str; 31] = [
+    "paths",
+    "contents",
+    "follow",
+    "include",
+    "exclude",
+    "files_from",
+    "dry_run",
+    "update",
+    "checksum",
+    "no_clobber",
+    "delete",
+    "in_place",
+    "preserve",
+    "sparse",
+    "verify",
+    "manifest",
+    "port",
+    "identity",
+    "config",
+    "option",
+    "jump",
+    "login",
+    "ipv4",
+    "ipv6",
+    "ssh_command",
+    "cipher",
+    "congestion",
+    "timeout",
+    "limit",
+    "connections",
+    "ahead",
+];
+
 /// `renkei cp [options] SOURCE… TARGET`.
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -77,13 +112,13 @@ pub struct Cp {
     pub manifest: Option<PathBuf>,
 
     /// Go on with this interrupted copy
-    #[arg(long, value_name = "ID", conflicts_with_all = ["resume_list", "resume_drop"], help_heading = "Resuming")]
+    #[arg(long, value_name = "ID", group = "stored", conflicts_with_all = NEW_COPY, help_heading = "Resuming")]
     pub resume: Option<String>,
     /// List interrupted copies
-    #[arg(long, conflicts_with = "resume_drop", help_heading = "Resuming")]
+    #[arg(long, group = "stored", conflicts_with_all = NEW_COPY, help_heading = "Resuming")]
     pub resume_list: bool,
     /// Forget this interrupted copy and remove what it left at the target
-    #[arg(long, value_name = "ID", help_heading = "Resuming")]
+    #[arg(long, value_name = "ID", group = "stored", conflicts_with_all = NEW_COPY, help_heading = "Resuming")]
     pub resume_drop: Option<String>,
     /// Where journals are kept [default: $XDG_STATE_HOME/renkei, else ~/.local/state/renkei]
     #[arg(long, value_name = "DIR", hide = true, help_heading = "Resuming")]

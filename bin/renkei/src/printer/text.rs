@@ -120,37 +120,36 @@ pub fn failure(failure: &Failure) -> String {
 
 /// The one line at the end.
 pub fn end_line(summary: &Summary, task: Task) -> String {
-    let verb = match task {
-        Task::Copy => "copied",
-        Task::DryRun => "would copy",
-        Task::Verify => "checked",
-        Task::Drop => "removed",
+    let content = format!("{} in {}", ByteSize(summary.bytes), count(summary.files, "file"));
+    let took = format!("{}, mean {}", Elapsed(summary.elapsed), Rate(mean_rate(summary)));
+    let retries = match summary.retries {
+        1 => "1 retry".to_owned(),
+        retries => format!("{retries} retries"),
     };
-    let mut line = format!("{verb} {} in {}", ByteSize(summary.bytes), count(summary.files, "file"));
-    if summary.resumed_bytes > 0 {
-        let _ = write!(line, " ({} by an earlier run)", ByteSize(summary.resumed_bytes));
-    }
-    let _ = write!(line, ", {}", Elapsed(summary.elapsed));
-    if task != Task::DryRun {
-        let _ = write!(line, ", mean {}", Rate(mean_rate(summary)));
-        let _ = match summary.retries {
-            1 => write!(line, ", 1 retry"),
-            retries => write!(line, ", {retries} retries"),
-        };
-    }
+    let mut parts = match task {
+        Task::Copy if summary.resumed_bytes > 0 => {
+            let before = ByteSize(summary.resumed_bytes);
+            vec![format!("copied {content} ({before} by an earlier run)"), took, retries]
+        }
+        Task::Copy => vec![format!("copied {content}"), took, retries],
+        Task::DryRun => vec![format!("would copy {content}"), Elapsed(summary.elapsed).to_string()],
+        Task::Verify => vec![format!("checked {content}"), took, retries],
+        Task::Drop => vec![format!("removed {}", count(summary.deleted, "unfinished file"))],
+    };
+    let deleted = if task == Task::Drop { 0 } else { summary.deleted };
     for (number, what) in [
         (summary.skipped, "skipped"),
-        (summary.deleted, "deleted"),
+        (deleted, "deleted"),
         (summary.failed, "failed"),
     ] {
         if number > 0 {
-            let _ = write!(line, ", {number} {what}");
+            parts.push(format!("{number} {what}"));
         }
     }
     if task == Task::Copy {
-        let _ = write!(line, ", {}", verified(summary));
+        parts.push(verified(summary));
     }
-    line
+    parts.join(", ")
 }
 
 /// Bytes of this run by the seconds that it took.

@@ -103,3 +103,6 @@ fn existing(typed: &Cp) -> Existing {
         Existing::Replace
     }
 }
+
+#[cfg(test)]
+mod tests;

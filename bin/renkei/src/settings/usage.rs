@@ -20,7 +20,7 @@ pub enum UsageError {
     #[error("--files-from names files below one source, but {0} sources were given")]
     FilesFromSources(usize),
     /// The list could not be read.
-    #[error("cannot read the names in `{}`: {source}", path.display())]
+    #[error("cannot read the names in `{}`", path.display())]
     FilesFrom {
         /// The list.
         path: PathBuf,
