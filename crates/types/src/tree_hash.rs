@@ -103,6 +103,43 @@ pub fn hash_whole(content: &[u8]) -> Root {
     Root(*blake3::hash(content).as_bytes())
 }
 
+/// Hashes a content of any length that comes in order.
+#[derive(Clone, Debug, Default)]
+pub struct RootHasher {
+    hasher: Hasher,
+}
+
+impl RootHasher {
+    /// Before the first byte.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.hasher.count()
+    }
+
+    /// Whether no byte was taken yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The hash of the bytes so far.
+    #[must_use]
+    pub fn finish(&self) -> Root {
+        Root(*self.hasher.finalize().as_bytes())
+    }
+}
+
 /// What a piece is to its file; decides whether its value is the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -116,11 +153,7 @@ impl Part {
     /// What each piece is in a file of `size` bytes.
     #[must_use]
     pub const fn of(size: u64) -> Self {
-        if size <= PIECE {
-            Self::Whole
-        } else {
-            Self::OneOfMany
-        }
+        if size <= PIECE { Self::Whole } else { Self::OneOfMany }
     }
 }
 
