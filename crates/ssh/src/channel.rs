@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use russh::client::Msg;
@@ -17,12 +18,16 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// How much of the far side's standard error is kept, in bytes: the end of it, which is where the reason stands.
 const STDERR_KEPT: usize = 4096;
 
 /// Room for one read from a pipe; Linux pipes hold 64 KiB.
 const PIPE_READ: usize = 64 * 1024;
+
+/// How long the last words of a process that has ended may take.
+const STDERR_WAIT: Duration = Duration::from_secs(1);
 
 /// Why bytes could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +124,7 @@ enum Incoming {
     Pipe {
         stdout: ChildStdout,
         child: Box<Child>,
+        drained: JoinHandle<()>,
         buffer: BytesMut,
     },
     Ended,
@@ -151,10 +157,11 @@ impl ByteChannel {
         let stdin = child.stdin.take()?;
         let stdout = child.stdout.take()?;
         let stderr = Stderr::default();
-        tokio::spawn(drain_stderr(child.stderr.take()?, stderr.clone()));
+        let drained = tokio::spawn(drain_stderr(child.stderr.take()?, stderr.clone()));
         let incoming = Incoming::Pipe {
             stdout,
             child: Box::new(child),
+            drained,
             buffer: BytesMut::new(),
         };
         Some(Self::new(Outgoing::Pipe(Some(stdin)), incoming, stderr))
@@ -265,12 +272,19 @@ impl ByteReceiver {
                     Some(_) => {}
                     None => self.finish(ChannelEnd::Lost),
                 },
-                Incoming::Pipe { stdout, child, buffer } => {
+                Incoming::Pipe {
+                    stdout,
+                    child,
+                    drained,
+                    buffer,
+                } => {
                     buffer.reserve(PIPE_READ);
                     match stdout.read_buf(buffer).await {
                         Ok(count) if count > 0 => return Some(buffer.split().freeze()),
                         _ => {
                             let status = child.wait().await.ok();
+                            // A process that it left behind may hold its standard error open for ever.
+                            let _ = tokio::time::timeout(STDERR_WAIT, drained).await;
                             self.finish(ChannelEnd::Closed(status.map(exit_of)));
                         }
                     }
@@ -290,6 +304,12 @@ impl ByteReceiver {
     /// it before it goes to a terminal.
     #[must_use]
     pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// The standard error of a local process that has ended, once all of it has come.
+    pub(crate) async fn stderr_at_end(&mut self) -> String {
+        while self.recv().await.is_some() {}
         self.stderr.text()
     }
 

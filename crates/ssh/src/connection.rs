@@ -1,30 +1,84 @@
 //! A connection that is logged in, and the channels on it.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use russh::ChannelOpenFailure;
+use russh::client::{Handle, Msg};
+use tokio::sync::watch;
+
 use crate::channel::ByteChannel;
-use crate::error::ConnectError;
+use crate::command::SshProgram;
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::session::{Callbacks, Ending};
+use crate::wire::Observed;
+
+/// How long a server that is alive may take to open a channel.
+const CHANNEL_REPLY: Duration = Duration::from_secs(60);
 
 /// One SSH connection, logged in. Dropping it and its channels closes it.
-#[derive(Debug)]
 pub struct Connection {
-    rtt: Duration,
     host: String,
+    rtt: Duration,
+    inner: Inner,
+}
+
+enum Inner {
+    Ssh(Box<Ssh>),
+    /// Each channel is a process of the system's ssh.
+    Program(Arc<SshProgram>),
+}
+
+/// A connection made by this program.
+pub(crate) struct Ssh {
+    pub handle: Handle<Callbacks>,
+    pub ended: watch::Receiver<Option<Ending>>,
+    pub observed: Arc<Observed>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("host", &self.host)
+            .field("rtt", &self.rtt)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {
-    /// Opens a channel and asks for the `sftp` subsystem on it. The request's reply is not waited for, so the first
-    /// SFTP message goes out with it; a refusal shows as [`ChannelEnd::Refused`](crate::ChannelEnd::Refused).
+    pub(crate) fn over_ssh(host: String, rtt: Duration, ssh: Ssh) -> Self {
+        Self {
+            host,
+            rtt,
+            inner: Inner::Ssh(Box::new(ssh)),
+        }
+    }
+
+    pub(crate) fn over_program(host: String, program: Arc<SshProgram>) -> Self {
+        Self {
+            host,
+            rtt: Duration::ZERO,
+            inner: Inner::Program(program),
+        }
+    }
+
+    /// Opens a channel and asks for the `sftp` subsystem on it. The reply to the request is not waited for, so the
+    /// first SFTP message goes out with it; a refusal shows as [`ChannelEnd::Refused`](crate::ChannelEnd::Refused).
     ///
     /// # Errors
-    /// [`Channel`](crate::ConnectErrorKind::Channel) if the server opens no more channels,
-    /// [`Lost`](crate::ConnectErrorKind::Lost) if the connection is gone.
+    /// [`Channel`](ConnectErrorKind::Channel) if the server opens no more channels, [`Lost`](ConnectErrorKind::Lost) if
+    /// the connection is gone.
     pub async fn sftp_channel(&self) -> Result<ByteChannel, ConnectError> {
-        Err(ConnectError::new(
-            crate::ConnectErrorKind::Channel,
-            &self.host,
-            "no channel",
-        ))
+        match &self.inner {
+            Inner::Ssh(ssh) => {
+                let channel = self.session(ssh).await?;
+                let asked = channel.request_subsystem(true, "sftp").await;
+                asked.map_err(|_| self.lost(ssh))?;
+                Ok(ByteChannel::over_ssh(channel))
+            }
+            Inner::Program(program) => program.sftp(),
+        }
     }
 
     /// Runs `command` by the login shell of the far side. As with the subsystem, a refusal shows on the channel.
@@ -32,7 +86,64 @@ impl Connection {
     /// # Errors
     /// As [`sftp_channel`](Self::sftp_channel).
     pub async fn exec(&self, command: &str) -> Result<ByteChannel, ConnectError> {
-        Err(ConnectError::new(crate::ConnectErrorKind::Channel, &self.host, command))
+        match &self.inner {
+            Inner::Ssh(ssh) => {
+                let channel = self.session(ssh).await?;
+                channel.exec(true, command).await.map_err(|_| self.lost(ssh))?;
+                Ok(ByteChannel::over_ssh(channel))
+            }
+            Inner::Program(program) => program.exec(command),
+        }
+    }
+
+    async fn session(&self, ssh: &Ssh) -> Result<russh::Channel<Msg>, ConnectError> {
+        let opened = tokio::time::timeout(CHANNEL_REPLY, ssh.handle.channel_open_session()).await;
+        opened
+            .unwrap_or(Err(russh::Error::Disconnect))
+            .map_err(|error| match error {
+                russh::Error::ChannelOpenFailure(reason) => self.no_channel(&reason),
+                _ => self.lost(ssh),
+            })
+    }
+
+    fn no_channel(&self, reason: &ChannelOpenFailure) -> ConnectError {
+        let text = format!("the server opens no channel: {}", reason.description().to_lowercase());
+        ConnectError::new(ConnectErrorKind::Channel, &self.host, text)
+            .advise("the server limits the channels of a connection (MaxSessions)")
+    }
+
+    /// A channel from the far side to `host` and `port`, for a connection inside this one.
+    pub(crate) async fn forward(&self, host: &str, port: u16) -> Result<ByteChannel, ConnectError> {
+        let proxy = |text: String| ConnectError::new(ConnectErrorKind::Proxy, &self.host, text);
+        match &self.inner {
+            Inner::Ssh(ssh) => {
+                let opened = ssh
+                    .handle
+                    .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0)
+                    .await;
+                match opened {
+                    Ok(channel) => Ok(ByteChannel::over_ssh(channel)),
+                    Err(russh::Error::ChannelOpenFailure(reason)) => {
+                        let reason = reason.description().to_lowercase();
+                        Err(
+                            proxy(format!("the jump host opens no connection to {host}:{port}: {reason}")).advise(
+                                "see that the jump host allows forwarding (AllowTcpForwarding) and reaches the host",
+                            ),
+                        )
+                    }
+                    Err(_) => Err(self.lost(ssh)),
+                }
+            }
+            Inner::Program(_) => Err(proxy("an ssh command cannot be a jump host".into())),
+        }
+    }
+
+    fn lost(&self, ssh: &Ssh) -> ConnectError {
+        let ending = ssh.ended.borrow().clone();
+        match ending {
+            Some(ending) => ending.error(&self.host),
+            None => ConnectError::new(ConnectErrorKind::Lost, &self.host, "the connection is gone"),
+        }
     }
 
     /// The round-trip time to the last host, measured once while connecting; zero where it cannot be known yet, as
@@ -42,14 +153,35 @@ impl Connection {
         self.rtt
     }
 
+    /// How many times this connection has waited for the far side so far, without the TCP handshake.
+    #[must_use]
+    pub fn round_trips(&self) -> u32 {
+        match &self.inner {
+            Inner::Ssh(ssh) => ssh.observed.round_trips(),
+            Inner::Program(_) => 0,
+        }
+    }
+
     /// Whether the connection is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        true
+        match &self.inner {
+            Inner::Ssh(ssh) => ssh.handle.is_closed() || ssh.ended.borrow().is_some(),
+            Inner::Program(_) => false,
+        }
     }
 
-    /// Waits until the connection is gone and says why.
+    /// Waits until the connection is gone and says why. With an ssh command each channel ends by itself, and this
+    /// never returns.
     pub async fn closed(&self) -> ConnectError {
-        ConnectError::new(crate::ConnectErrorKind::Lost, &self.host, "closed")
+        match &self.inner {
+            Inner::Ssh(ssh) => {
+                let mut ended = ssh.ended.clone();
+                // An error means that the session went away without a word.
+                let _ = ended.wait_for(Option::is_some).await;
+                self.lost(ssh)
+            }
+            Inner::Program(_) => std::future::pending().await,
+        }
     }
 }

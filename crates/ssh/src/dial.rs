@@ -1,12 +1,32 @@
 //! From a destination to connections: what is settled once, and what each connection repeats.
 
-use std::sync::Arc;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use crate::connection::Connection;
+use tokio::sync::{Semaphore, watch};
+
+use crate::auth::{Login, Proven};
+use crate::command::{self, SshProgram};
+use crate::config::{self, Proxy, Settings};
+use crate::connection::{Connection, Ssh};
 use crate::destination::Destination;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::handshake;
+use crate::host_key::HostKeys;
+use crate::jump;
 use crate::options::Options;
 use crate::prompt::Prompt;
+use crate::session::Callbacks;
+use crate::tcp::{self, Sockets};
+use crate::wire::{Stream, Wire};
+
+/// OpenSSH drops new connections at random once 10 have not logged in (`MaxStartups 10:30:100`).
+const STARTUPS: usize = 8;
+
+/// Jump hosts behind jump hosts; a configuration in which every host jumps through another never ends.
+const MAX_HOPS: usize = 8;
 
 /// Who a destination turned out to be: what a journal may be keyed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,16 +58,92 @@ pub struct Dialer {
 
 struct Inner {
     identity: Identity,
+    settings: Arc<Settings>,
+    sockets: Sockets,
+    program: Option<Arc<SshProgram>>,
+    via: Option<Dialer>,
+    host_keys: Arc<HostKeys>,
+    login: Login,
+    prompt: Arc<dyn Prompt>,
+    startups: Mutex<Arc<Semaphore>>,
+    /// Taken while a person may be asked.
+    turn: tokio::sync::Mutex<()>,
+    settled: OnceLock<Settled>,
+}
+
+/// What the first connection found out.
+struct Settled {
+    proven: Proven,
+    address: Option<SocketAddr>,
+}
+
+/// A stream to the host, and what is known of the way.
+struct Way {
+    stream: Box<dyn Stream>,
+    /// Unknown through a ProxyCommand.
+    rtt: Option<Duration>,
+    address: Option<SocketAddr>,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("identity", &self.inner.identity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dialer {
-    /// Finds out who `dest` is, as ssh would. Nothing goes over the network.
+    /// Finds out who `dest` is, as ssh would, and the same for its jump hosts. Nothing goes over the network.
     ///
     /// # Errors
-    /// [`Config`](crate::ConnectErrorKind::Config) and [`NoAlgorithm`](crate::ConnectErrorKind::NoAlgorithm).
+    /// [`Config`](ConnectErrorKind::Config) and [`NoAlgorithm`](ConnectErrorKind::NoAlgorithm).
     pub async fn resolve(dest: &Destination, options: &Options, prompt: Arc<dyn Prompt>) -> Result<Self, ConnectError> {
-        let _ = (options, prompt);
-        Err(ConnectError::new(crate::ConnectErrorKind::Config, dest, "not resolved"))
+        Self::resolve_hop(dest, options, prompt, 0).await
+    }
+
+    async fn resolve_hop(
+        dest: &Destination,
+        options: &Options,
+        prompt: Arc<dyn Prompt>,
+        depth: usize,
+    ) -> Result<Self, ConnectError> {
+        let settings = Arc::new(config::settings(dest, options).await?);
+        for note in &settings.notes {
+            prompt.note(note);
+        }
+        let program = SshProgram::new(dest, options);
+        let via = match &settings.proxy {
+            Proxy::Jump(hosts) if program.is_none() => {
+                let (hop, hop_options) = last_hop(hosts, dest, options)?;
+                if depth >= MAX_HOPS {
+                    let text = format!("ProxyJump goes through more than {MAX_HOPS} hosts");
+                    return Err(ConnectError::new(ConnectErrorKind::Config, dest, text)
+                        .advise("see that a jump host does not jump through itself"));
+                }
+                Some(Box::pin(Self::resolve_hop(&hop, &hop_options, Arc::clone(&prompt), depth + 1)).await?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                identity: Identity {
+                    user: settings.user.clone(),
+                    host: settings.hostname.clone(),
+                    port: settings.port,
+                },
+                sockets: Sockets::new(options),
+                program,
+                via,
+                host_keys: Arc::new(HostKeys::new(&settings, &prompt)?),
+                login: Login::new(Arc::clone(&settings), options, &prompt),
+                settings,
+                prompt,
+                startups: Mutex::new(Arc::new(Semaphore::new(STARTUPS))),
+                turn: tokio::sync::Mutex::new(()),
+                settled: OnceLock::new(),
+            }),
+        })
     }
 
     /// User, host and port after the configuration.
@@ -56,26 +152,146 @@ impl Dialer {
         &self.inner.identity
     }
 
-    /// Makes one connection and logs in. May be called many times at once: until one has succeeded they take turns, so
-    /// that a person is asked everything once.
+    /// Makes one connection and logs in. May be called many times at once: until one has succeeded, and where each
+    /// login asks a person, they take turns.
     ///
     /// # Errors
     /// Every kind of [`ConnectError`].
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        Err(ConnectError::new(
-            crate::ConnectErrorKind::Tcp,
-            &self.inner.identity.host,
-            "not connected",
-        ))
+        let inner = &*self.inner;
+        let turn = match self.logins() {
+            Logins::Unattended => None,
+            Logins::Unknown | Logins::NeedsPerson => Some(inner.turn.lock().await),
+        };
+        // While this one waited, another may have found out that no turns are needed.
+        let _turn = turn.filter(|_| self.logins() != Logins::Unattended);
+        if let Some(program) = &inner.program {
+            program.settle().await?;
+            return Ok(Connection::over_program(inner.settings.shown(), Arc::clone(program)));
+        }
+        let startups = Arc::clone(&inner.startups.lock().unwrap_or_else(PoisonError::into_inner));
+        let _unfinished = startups.acquire().await;
+        let way = self.way().await?;
+        self.login(way).await
     }
 
-    /// Whether more connections can be made without a person.
+    /// A stream to the host: a socket of its own, through every jump host or a ProxyCommand.
+    async fn way(&self) -> Result<Way, ConnectError> {
+        let Inner { settings, via, .. } = &*self.inner;
+        if let Some(via) = via {
+            // Boxed because a jump host may have jump hosts.
+            let hop = Box::pin(via.connect()).await?;
+            let (stream, rtt) = jump::through(hop, &settings.hostname, settings.port).await?;
+            return Ok(Way {
+                stream,
+                rtt: Some(rtt),
+                address: None,
+            });
+        }
+        if let Proxy::Command(command) = &settings.proxy {
+            return Ok(Way {
+                stream: command::proxy(&settings.proxy_command(command), &settings.shown())?,
+                rtt: None,
+                address: None,
+            });
+        }
+        let favourite = self.inner.settled.get().and_then(|settled| settled.address);
+        let connected = tcp::connect(settings, &self.inner.sockets, favourite).await?;
+        Ok(Way {
+            stream: Box::new(connected.stream),
+            rtt: Some(connected.rtt),
+            address: Some(connected.address),
+        })
+    }
+
+    async fn login(&self, way: Way) -> Result<Connection, ConnectError> {
+        let inner = &*self.inner;
+        let settled = inner.settled.get();
+        let (wire, observed) = Wire::new(way.stream);
+        let (ended, watch) = watch::channel(None);
+        let callbacks = Callbacks {
+            host_keys: Arc::clone(&inner.host_keys),
+            banner: settled.is_none().then(|| Arc::clone(&inner.prompt)),
+            ended,
+        };
+        let config = handshake::config(&inner.settings, &inner.host_keys);
+        let mut handle = handshake::exchange(config, wire, &observed, callbacks, &inner.settings).await?;
+        let attempt = async {
+            match settled {
+                Some(settled) => inner.login.again(&mut handle, &settled.proven).await.map(|()| None),
+                None => inner.login.first(&mut handle, inner.host_keys.trust()).await.map(Some),
+            }
+        };
+        let proven = match handshake::unless_silent(attempt, &observed, handshake::LOGIN_SILENCE).await {
+            Some(Ok(proven)) => proven,
+            Some(Err(error)) => return Err(handshake::explain(error, &watch, &inner.settings).await),
+            None => return Err(handshake::silent(&inner.settings)),
+        };
+        if let Some(proven) = proven {
+            let _ = inner.settled.set(Settled {
+                proven,
+                address: way.address,
+            });
+        }
+        let rtt = match way.rtt {
+            Some(rtt) => rtt,
+            None => handshake::ping(&handle).await,
+        };
+        let ssh = Ssh {
+            handle,
+            ended: watch,
+            observed,
+        };
+        Ok(Connection::over_ssh(inner.settings.shown(), rtt, ssh))
+    }
+
+    /// Whether more connections can be made without a person, here and at every jump host.
     #[must_use]
     pub fn logins(&self) -> Logins {
-        Logins::Unknown
+        if let Some(program) = &self.inner.program {
+            return program.logins();
+        }
+        let own = match self.inner.settled.get() {
+            None => Logins::Unknown,
+            Some(settled) if settled.proven.needs_person() => Logins::NeedsPerson,
+            Some(_) => Logins::Unattended,
+        };
+        match (own, self.inner.via.as_ref().map(Self::logins)) {
+            (Logins::Unattended, Some(Logins::NeedsPerson)) => Logins::NeedsPerson,
+            (own, _) => own,
+        }
     }
 
     /// How many connections may be between TCP connect and login at once, at this host and each jump host; 8 unless
-    /// set, of OpenSSH's `MaxStartups 10`. Holds for connections begun afterwards.
-    pub fn set_startups(&self, _count: usize) {}
+    /// set. Holds for connections begun afterwards.
+    pub fn set_startups(&self, count: usize) {
+        *self.inner.startups.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Semaphore::new(count.max(1)));
+        if let Some(via) = &self.inner.via {
+            via.set_startups(count);
+        }
+    }
+}
+
+/// The last jump host of a list, and the options for it: the hosts before it are its own jump hosts. Of the command
+/// line it gets what ssh hands on to the ssh that it starts for a jump host, which is little.
+fn last_hop(hosts: &str, dest: &Destination, options: &Options) -> Result<(Destination, Options), ConnectError> {
+    let (before, last) = match hosts.rsplit_once(',') {
+        Some((before, last)) => (Some(before.to_owned()), last),
+        None => (None, hosts),
+    };
+    let hop: Destination = last.trim().parse().map_err(|error: crate::DestinationError| {
+        ConnectError::new(ConnectErrorKind::Config, dest, "ProxyJump names no host").because(error)
+    })?;
+    let options = Options {
+        config_file: options.config_file.clone(),
+        jump: before,
+        family: options.family,
+        congestion: options.congestion.clone(),
+        nagle: options.nagle,
+        connect_timeout: options.connect_timeout,
+        verbose: options.verbose,
+        passphrase: options.passphrase.clone(),
+        ..Options::default()
+    };
+    Ok((hop, options))
 }

@@ -30,6 +30,8 @@ pub enum ConnectErrorKind {
     Channel,
     /// A question had to be put and there was no one to put it to, or it was declined.
     Prompt,
+    /// What answers is no SSH server, or breaks the protocol.
+    Protocol,
     /// The connection broke while it was being made or used.
     Lost,
 }

@@ -15,16 +15,25 @@
 )]
 
 
+mod auth;
 mod channel;
+mod command;
 mod config;
 mod connection;
 mod destination;
 mod dial;
 mod error;
+mod handshake;
+mod host_key;
+mod jump;
+pub mod known_hosts;
 mod options;
 mod pattern;
 mod prompt;
+mod session;
 pub mod sftp;
+mod tcp;
+mod wire;
 
 pub use channel::{ByteChannel, ByteReceiver, ByteSender, ChannelEnd, ChannelError, Exit};
 pub use connection::Connection;

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
@@ -73,6 +74,36 @@ pub trait Prompt: Send + Sync {
     }
 }
 
+/// Text from the far side with everything that could steer a terminal made visible as `?`.
+pub(crate) fn printable(text: &str) -> String {
+    let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if harmless(c) { c } else { '?' }).collect()
+}
+
+/// How many people are being waited for; while it is not zero a silent server is not at fault.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Stands for a wait for a person: a question, or an agent that may ask for a touch.
+pub(crate) struct Waiting(());
+
+impl Waiting {
+    pub(crate) fn begin() -> Self {
+        WAITING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// Whether anyone is being waited for.
+    pub(crate) fn any() -> bool {
+        WAITING.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs a blocking question on a thread of its own, so that neither the runtime nor its end waits for a person, and
 /// never two at once: two hosts asking into one terminal cannot be told apart.
 pub(crate) async fn put<T: Send + 'static>(
@@ -80,6 +111,7 @@ pub(crate) async fn put<T: Send + 'static>(
     question: impl FnOnce(&dyn Prompt) -> Result<T, PromptError> + Send + 'static,
 ) -> Result<T, PromptError> {
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _waiting = Waiting::begin();
     let _turn = ONE_AT_A_TIME.lock().await;
     let (answer, wait) = tokio::sync::oneshot::channel();
     let prompt = Arc::clone(prompt);

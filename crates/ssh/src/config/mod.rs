@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use algorithms::{Algorithms, NoneInCommon};
+pub(crate) use openssh::arguments;
 use tokens::Tokens;
 
 use crate::destination::Destination;

@@ -1,0 +1,96 @@
+//! What russh calls back into: the host key, the banner, the end.
+
+use std::sync::Arc;
+
+use russh::client::{DisconnectReason, Handler, Session};
+use russh::keys::PublicKeyOrCertificate;
+use tokio::sync::watch;
+
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::host_key::HostKeys;
+use crate::prompt::{Prompt, printable};
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub text: String,
+    /// The server said goodbye by itself, with this reason.
+    pub by_server: bool,
+}
+
+impl Ending {
+    pub(crate) fn error(&self, host: &str) -> ConnectError {
+        let text = if self.by_server {
+            format!("the server ended the connection: {}", self.text)
+        } else {
+            format!("the connection broke: {}", self.text)
+        };
+        ConnectError::new(ConnectErrorKind::Lost, host, text)
+    }
+}
+
+/// A failure inside the session.
+#[derive(Debug)]
+pub(crate) enum SessionError {
+    Ssh(russh::Error),
+    HostKey(ConnectError),
+}
+
+impl From<russh::Error> for SessionError {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+/// The callbacks of one connection.
+pub(crate) struct Callbacks {
+    pub host_keys: Arc<HostKeys>,
+    /// Shows the server's banner; only the first connection has one.
+    pub banner: Option<Arc<dyn Prompt>>,
+    pub ended: watch::Sender<Option<Ending>>,
+}
+
+impl Handler for Callbacks {
+    type Error = SessionError;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, SessionError> {
+        self.host_keys
+            .check(key)
+            .await
+            .map(|()| true)
+            .map_err(SessionError::HostKey)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), SessionError> {
+        if let Some(prompt) = &self.banner {
+            prompt.note(printable(banner).trim_end());
+        }
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<SessionError>) -> Result<(), SessionError> {
+        let ending = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => Ending {
+                text: printable(&info.message),
+                by_server: true,
+            },
+            DisconnectReason::Error(SessionError::Ssh(russh::Error::KeepaliveTimeout)) => Ending {
+                text: "the server no longer answers".into(),
+                by_server: false,
+            },
+            DisconnectReason::Error(SessionError::Ssh(error)) => Ending {
+                text: error.to_string(),
+                by_server: false,
+            },
+            DisconnectReason::Error(SessionError::HostKey(error)) => Ending {
+                text: error.to_string(),
+                by_server: false,
+            },
+        };
+        self.ended.send_replace(Some(ending));
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+}
