@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Length, type, id, handle of at most 256 bytes with its length, offset, length of data: 281 bytes; rounded up so that the
-/// data is aligned to a cache line within its allocation.
+/// Room for the longest header: length, type, id, handle of at most 256 bytes with its length, offset, length of the data;
+/// 281 bytes, rounded up.
 pub(super) const HEADROOM: usize = 320;
 
 /// A buffer of data to write.

@@ -160,7 +160,10 @@ pub enum ProtocolError {
     /// A packet could not be read.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// A packet is longer than any that was asked for. Text before the first packet (a noisy `.bashrc`) reads as such a length.
+    /// Text stands where a packet's length should; these are its first bytes. A `.bashrc` that prints something does this.
+    #[error("text came where a packet was due, beginning with `{}`; does a login script print it?", Printable(.0))]
+    Text([u8; 4]),
+    /// A packet is longer than any that was asked for.
     #[error("a packet claims {0} bytes")]
     PacketTooLong(u32),
     /// A packet without even a type.

@@ -19,8 +19,8 @@ pub(super) const MAX_REPLY: u32 = MAX_PACKET + 1024;
 /// mapped and unmapped.
 const POOLED: usize = 64 * 1024;
 
-/// Idle buffers kept; more are taken when the caller holds more data at once.
-const KEPT_BUFFERS: usize = 16;
+/// Idle buffers kept by each session, 1 MiB of them; more are taken when the caller holds more data at once.
+const KEPT_BUFFERS: usize = 4;
 
 /// A chunk shorter than this is a crumb; so many of them in a row are joined.
 const CRUMB: usize = 1024;
@@ -83,6 +83,12 @@ impl Deframer {
                 self.copy_out(&mut field);
                 match u32::from_be_bytes(field) {
                     0 => return Err(ProtocolError::PacketEmpty),
+                    _ if field
+                        .iter()
+                        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+                    {
+                        return Err(ProtocolError::Text(field));
+                    }
                     len if len > MAX_REPLY => return Err(ProtocolError::PacketTooLong(len)),
                     len => *self.due.insert(len as usize),
                 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::error::{ProtocolError, SftpError};
+use super::error::{LostReason, ProtocolError, SftpError};
 use super::packet::Request;
 use super::queue::Queue;
 use super::reply::{Payload, Wanted};
@@ -186,32 +186,28 @@ impl Pending {
         }
     }
 
+    /// The reply to `id` if it is there; else `cx` is woken when it comes or when none will.
     pub(super) fn poll_reply(&self, id: u32, cx: &mut Context<'_>) -> Poll<Result<Payload, SftpError>> {
+        // Declared before the lock and so dropped after it: a waker may own whatever it wakes, even other replies.
+        let mut _stale = None;
         let mut state = self.lock();
         let State { slots, end, .. } = &mut *state;
         let key = slot_of(id);
-        let Some(slot) = slots.get_mut(key) else {
-            return Poll::Ready(Err(end
-                .clone()
-                .unwrap_or(SftpError::Protocol(ProtocolError::UnknownId(id)))));
-        };
-        if let Progress::Waiting(waker) = &mut slot.progress {
-            let Some(end) = end else {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
-                }
-                return Poll::Pending;
-            };
-            slots.remove(key);
-            return Poll::Ready(Err(end.clone()));
-        }
-        match slots.remove(key).progress {
-            Progress::Ready(payload) => Poll::Ready(Ok(payload)),
-            Progress::Waiting(_) | Progress::Abandoned => {
-                Poll::Ready(Err(SftpError::Protocol(ProtocolError::UnknownId(id))))
+        if let Some(slot) = slots.get_mut(key)
+            && let Progress::Waiting(waker) = &mut slot.progress
+            && end.is_none()
+        {
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                _stale = waker.replace(cx.waker().clone());
             }
+            return Poll::Pending;
         }
+        let outcome = match slots.try_remove(key).map(|slot| slot.progress) {
+            Some(Progress::Ready(payload)) => Ok(payload),
+            // A reply has its slot for as long as it lives, so without one to wait for the session has ended.
+            _ => Err(end.clone().unwrap_or(SftpError::Lost(LostReason::Dropped))),
+        };
+        Poll::Ready(outcome)
     }
 
     /// The reply to `id` is no longer wanted. A handle that it brings is closed.
@@ -219,16 +215,22 @@ impl Pending {
         let mut state = self.lock();
         let key = slot_of(id);
         let ended = state.end.is_some();
-        let Some(slot) = state.slots.get_mut(key) else {
-            return;
-        };
-        if !ended && matches!(slot.progress, Progress::Waiting(_)) {
-            slot.progress = Progress::Abandoned;
+        if let Some(slot) = state.slots.get_mut(key)
+            && let Progress::Waiting(_) = slot.progress
+            && !ended
+        {
+            let waiting = std::mem::replace(&mut slot.progress, Progress::Abandoned);
+            drop(state);
+            drop(waiting);
             return;
         }
-        let slot = state.slots.remove(key);
-        if let Progress::Ready(payload) = slot.progress {
-            state.discard(&payload);
+        let slot = state.slots.try_remove(key);
+        if let Some(Slot {
+            progress: Progress::Ready(payload),
+            ..
+        }) = &slot
+        {
+            state.discard(payload);
         }
         let writer = if state.queue.is_empty() {
             None
@@ -236,6 +238,7 @@ impl Pending {
             state.writer.take()
         };
         drop(state);
+        drop(slot);
         if let Some(writer) = writer {
             writer.wake();
         }

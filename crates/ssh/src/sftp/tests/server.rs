@@ -274,3 +274,40 @@ async fn handles_that_nobody_waits_for_are_closed_at_the_server() {
     assert_eq!(server.open_files(), before);
     assert_eq!(sftp.requests_sent(), 102, "those of the caller");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_that_drop_replies_at_any_point_leave_nothing_behind() {
+    let server = Server::start().await;
+    fs::write(server.path(b"a"), [7; 20_000]).unwrap();
+    let before = server.open_files();
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8_u32 {
+        let sftp = server.sftp.clone();
+        tasks.spawn(async move {
+            for round in 0..100 {
+                let open = sftp.open(b"a", OpenFlags::READ, &Attrs::none());
+                let other = sftp.stat(b"a");
+                match (round + task) % 4 {
+                    0 => drop(open),
+                    1 => {
+                        other.await.unwrap();
+                        drop(open);
+                    }
+                    _ => {
+                        let handle = open.await.unwrap();
+                        let (read, close) = (sftp.read(&handle, 0, 30_000), sftp.close(&handle));
+                        assert_eq!(read.await.unwrap().len(), 20_000);
+                        close.await.unwrap();
+                    }
+                }
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    server.sftp.realpath(b".").await.unwrap();
+    server.sftp.realpath(b".").await.unwrap();
+    assert_eq!(server.open_files(), before);
+    assert!(!server.sftp.is_closed());
+}
