@@ -74,11 +74,7 @@ impl Filters {
     pub fn new(filters: &[Filter]) -> Result<Self, FilterError> {
         let mut rules = Vec::new();
         for filter in filters {
-            let decision = if filter.include {
-                Decision::Take
-            } else {
-                Decision::Skip
-            };
+            let decision = if filter.include { Decision::Take } else { Decision::Skip };
             let glob = filter.glob.as_str();
             let mut read = |glob: &str| -> Result<(), PatternError> {
                 rules.push(Rule::new(glob, decision)?);
@@ -155,13 +151,9 @@ pub fn read_names(list: &[u8]) -> Result<Vec<Vec<u8>>, FilterError> {
     let mut names = Vec::new();
     for line in list.split(|&byte| byte == separator) {
         let parts = line.split(|&byte| byte == b'/');
-        let parts: Vec<&[u8]> = parts
-            .filter(|part| !part.is_empty() && part != b".")
-            .collect();
+        let parts: Vec<&[u8]> = parts.filter(|part| !part.is_empty() && part != b".").collect();
         if parts.iter().any(|part| check_name(part).is_err()) {
-            return Err(FilterError::Outside {
-                name: line.to_vec(),
-            });
+            return Err(FilterError::Outside { name: line.to_vec() });
         }
         let name = parts.join(&b'/');
         if !name.is_empty() && seen.insert(name.clone()) {
@@ -235,10 +227,7 @@ mod tests {
             glob: "a[b".to_owned(),
         };
         let error = Filters::new(&[filter]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the filter `a[b` is not a valid pattern"
-        );
+        assert_eq!(error.to_string(), "the filter `a[b` is not a valid pattern");
     }
 
     #[test]

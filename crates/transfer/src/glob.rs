@@ -89,11 +89,7 @@ impl Pattern {
                 Some('*') => {
                     let more = symbols[at..].iter().take_while(|&&s| s == symbol).count();
                     at += more;
-                    if more == 0 {
-                        Token::Star
-                    } else {
-                        Token::DoubleStar
-                    }
+                    if more == 0 { Token::Star } else { Token::DoubleStar }
                 }
                 Some('[') => {
                     let (set, length) = Set::read(&symbols[at..])?;
@@ -224,9 +220,7 @@ impl Set {
             "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
             _ => return Err(PatternError::UnknownClass),
         };
-        let ranges = ranges
-            .iter()
-            .map(|&(low, high)| low as Symbol..=high as Symbol);
+        let ranges = ranges.iter().map(|&(low, high)| low as Symbol..=high as Symbol);
         self.ranges.extend(ranges);
         Ok(length + end.len())
     }
@@ -353,10 +347,7 @@ mod tests {
     fn what_is_no_pattern_is_told() {
         assert_eq!(Pattern::new(b"a[b"), Err(PatternError::Unclosed));
         assert_eq!(Pattern::new(b"[[:x"), Err(PatternError::Unclosed));
-        assert_eq!(
-            Pattern::new(b"[[:none:]]"),
-            Err(PatternError::UnknownClass)
-        );
+        assert_eq!(Pattern::new(b"[[:none:]]"), Err(PatternError::UnknownClass));
     }
 
     #[test]
@@ -392,13 +383,11 @@ mod tests {
                 None => name.is_empty(),
                 Some((Token::Star, rest)) => {
                     slow(rest, name)
-                        || name.split_first().is_some_and(|(&first, others)| {
-                            first != SLASH && slow(tokens, others)
-                        })
+                        || name
+                            .split_first()
+                            .is_some_and(|(&first, others)| first != SLASH && slow(tokens, others))
                 }
-                Some((Token::DoubleStar, rest)) => {
-                    slow(rest, name) || !name.is_empty() && slow(tokens, &name[1..])
-                }
+                Some((Token::DoubleStar, rest)) => slow(rest, name) || !name.is_empty() && slow(tokens, &name[1..]),
                 Some((one, rest)) => name
                     .split_first()
                     .is_some_and(|(&first, others)| one.takes(first) && slow(rest, others)),
@@ -419,8 +408,8 @@ mod tests {
                 let quoted: Vec<u8> = name.iter().flat_map(|&byte| {
                     if b"*?[\\".contains(&byte) { vec![b'\\', byte] } else { vec![byte] }
                 }).collect();
-                prop_assert_eq!(unescape(&quoted), name.clone());
                 prop_assert!(Pattern::new(&quoted).unwrap().is_match(&name));
+                prop_assert_eq!(unescape(&quoted), name);
             }
         }
     }

@@ -39,10 +39,7 @@ impl Bucket {
     pub fn take(&mut self, now: Duration, bytes: u64) -> Duration {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate);
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        self.paid = self
-            .paid
-            .max(now.saturating_sub(SLACK))
-            .saturating_add(cost);
+        self.paid = self.paid.max(now.saturating_sub(SLACK)).saturating_add(cost);
         self.paid.saturating_sub(now)
     }
 }
@@ -139,10 +136,7 @@ mod tests {
     fn a_pause_is_not_made_good_for_by_a_burst() {
         let mut bucket = Bucket::new(1_000_000);
         bucket.take(Duration::ZERO, 1_000_000);
-        assert_eq!(
-            bucket.take(60 * SECOND, 1_000_000),
-            SECOND.saturating_sub(SLACK)
-        );
+        assert_eq!(bucket.take(60 * SECOND, 1_000_000), SECOND.saturating_sub(SLACK));
     }
 
     #[test]

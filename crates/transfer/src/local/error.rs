@@ -227,10 +227,7 @@ impl FileError {
     /// a resource limit allows.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(
-            self.errno(),
-            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG)
-        )
+        matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
     }
 
     /// Whether the thing is not there.
@@ -263,14 +260,7 @@ impl FileError {
             }
         ) && matches!(
             self.errno(),
-            Some(
-                Errno::PERM
-                    | Errno::XDEV
-                    | Errno::MLINK
-                    | Errno::OPNOTSUPP
-                    | Errno::NOSYS
-                    | Errno::INVAL
-            )
+            Some(Errno::PERM | Errno::XDEV | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
         )
     }
 

@@ -170,15 +170,9 @@ impl Meta {
     ///
     /// # Errors
     /// [`SameFile`](super::error::FileError::SameFile) with `path` if both are one file.
-    pub fn refuse_same(
-        &self,
-        target: &Self,
-        path: &[u8],
-    ) -> Result<(), super::error::FileError> {
+    pub fn refuse_same(&self, target: &Self, path: &[u8]) -> Result<(), super::error::FileError> {
         if self.id == target.id {
-            return Err(super::error::FileError::SameFile {
-                path: path.to_vec(),
-            });
+            return Err(super::error::FileError::SameFile { path: path.to_vec() });
         }
         Ok(())
     }

@@ -20,3 +20,5 @@ pub mod tree;
 
 mod parents;
 mod sys;
+#[cfg(test)]
+mod tests;

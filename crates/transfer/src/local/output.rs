@@ -115,9 +115,7 @@ impl Root {
     pub(super) fn create_unlooked(&self, rel: &[u8], temp: &[u8]) -> Result<Output, FileError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         match self.open_temp(rel, temp, flags) {
-            Err(error) if is_refused(&error) => self
-                .open_existing(rel, Manner::DirectoryReadOnly)
-                .map_err(|_| error),
+            Err(error) if is_refused(&error) => self.open_existing(rel, Manner::DirectoryReadOnly).map_err(|_| error),
             result => result,
         }
     }
@@ -145,11 +143,7 @@ impl Root {
             result => return result,
         }
         let place = self.place(rel)?;
-        let flags = OFlags::RDWR
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(place.dir(), place.name, flags, UNFINISHED)
             .map_err(|error| self.fail(rel, Operation::Create, error))?;
         Ok(Output {
@@ -397,14 +391,10 @@ impl Output {
             result => result,
         };
         let mode = attributes.permissions.for_file();
-        allowed(rustix::fs::fchmod(sys::fd(&self.file), mode))
-            .map_err(|error| self.fail(Operation::Chmod, error))?;
+        allowed(rustix::fs::fchmod(sys::fd(&self.file), mode)).map_err(|error| self.fail(Operation::Chmod, error))?;
         if let Some(times) = attributes.times {
-            allowed(rustix::fs::futimens(
-                sys::fd(&self.file),
-                &times.timestamps(),
-            ))
-            .map_err(|error| self.fail(Operation::SetTimes, error))?;
+            allowed(rustix::fs::futimens(sys::fd(&self.file), &times.timestamps()))
+                .map_err(|error| self.fail(Operation::SetTimes, error))?;
         }
         Ok(())
     }

@@ -88,12 +88,7 @@ impl Root {
     }
 
     /// Removes what is no directory in `dir`, and leaves the directories in it as further steps.
-    fn empty(
-        &self,
-        dir: &[u8],
-        removed: &mut Removed,
-        steps: &mut Vec<Step>,
-    ) -> Result<(), FileError> {
+    fn empty(&self, dir: &[u8], removed: &mut Removed, steps: &mut Vec<Step>) -> Result<(), FileError> {
         let mut listing = self.list(dir)?;
         loop {
             let batch = listing.next_batch(BATCH)?;

@@ -227,12 +227,7 @@ impl Root {
     }
 
     /// The error of an operation at `rel`.
-    pub(super) fn fail(
-        &self,
-        rel: &[u8],
-        operation: Operation,
-        error: impl Into<std::io::Error>,
-    ) -> FileError {
+    pub(super) fn fail(&self, rel: &[u8], operation: Operation, error: impl Into<std::io::Error>) -> FileError {
         FileError::io(&self.path_of(rel), operation, error)
     }
 

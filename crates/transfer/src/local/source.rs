@@ -38,14 +38,14 @@ impl Root {
         let place = self.place(rel)?;
         // Without NONBLOCK the opening of a FIFO waits for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | self.open_flags();
-        let file = rustix::fs::openat(place.dir(), place.name, flags, Mode::empty()).map_err(
-            |error| match (error, self.links()) {
+        let file = rustix::fs::openat(place.dir(), place.name, flags, Mode::empty()).map_err(|error| {
+            match (error, self.links()) {
                 (Errno::LOOP, Links::Refuse) => FileError::ThroughLink {
                     path: self.path_of(rel),
                 },
                 _ => self.fail(rel, Operation::Open, error),
-            },
-        )?;
+            }
+        })?;
         let path = self.path_of(rel);
         let meta = file_meta(&file, &path)?;
         if meta.size >= LARGE {
@@ -67,8 +67,7 @@ impl Source {
     /// # Errors
     /// Reading fails.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, FileError> {
-        read_at(&self.file, offset, buffer)
-            .map_err(|error| FileError::io(&self.path, Operation::Read, error))
+        read_at(&self.file, offset, buffer).map_err(|error| FileError::io(&self.path, Operation::Read, error))
     }
 
     /// Reads `length` bytes from `offset` on; fewer only at the end of the file.
@@ -76,8 +75,7 @@ impl Source {
     /// # Errors
     /// Reading fails.
     pub fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, FileError> {
-        read(&self.file, offset, length)
-            .map_err(|error| FileError::io(&self.path, Operation::Read, error))
+        read(&self.file, offset, length).map_err(|error| FileError::io(&self.path, Operation::Read, error))
     }
 
     /// Compares the file with what it was when it was opened.
@@ -96,10 +94,7 @@ impl Source {
 
     /// The runs of data between its holes, in order; the whole file where holes can not be told.
     pub fn extents(&self) -> Extents<'_> {
-        Extents {
-            source: self,
-            from: 0,
-        }
+        Extents { source: self, from: 0 }
     }
 }
 
@@ -122,11 +117,7 @@ impl Iterator for Extents<'_> {
             }
             Err(error) => {
                 self.from = size;
-                Some(Err(FileError::io(
-                    &self.source.path,
-                    Operation::Read,
-                    error,
-                )))
+                Some(Err(FileError::io(&self.source.path, Operation::Read, error)))
             }
         }
     }
@@ -158,8 +149,7 @@ pub fn nonzero_runs(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
 /// # Errors
 /// It is not a regular file.
 pub(super) fn file_meta(file: &OwnedFd, path: &[u8]) -> Result<Meta, FileError> {
-    let stat = rustix::fs::fstat(sys::fd(file))
-        .map_err(|error| FileError::io(path, Operation::Stat, error))?;
+    let stat = rustix::fs::fstat(sys::fd(file)).map_err(|error| FileError::io(path, Operation::Stat, error))?;
     let meta = Meta::from_stat(&stat);
     match meta.kind {
         Kind::File => Ok(meta),

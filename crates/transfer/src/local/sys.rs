@@ -13,14 +13,10 @@ use rustix::io::Errno;
 
 /// How directories are opened that serve only to reach the names in them.
 #[cfg(target_os = "linux")]
-pub(super) const SEARCH: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+pub(super) const SEARCH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// How directories are opened that serve only to reach the names in them.
 #[cfg(not(target_os = "linux"))]
-pub(super) const SEARCH: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+pub(super) const SEARCH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Who makes sure that a path has no symbolic link in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,18 +64,9 @@ pub(super) fn open_name(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Err
 }
 
 /// Renames within one file system; fails with `EEXIST` where the new name stands already.
-pub(super) fn rename_new(
-    from: (BorrowedFd<'_>, &[u8]),
-    to: (BorrowedFd<'_>, &[u8]),
-) -> Result<(), Errno> {
+pub(super) fn rename_new(from: (BorrowedFd<'_>, &[u8]), to: (BorrowedFd<'_>, &[u8])) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
-    match rustix::fs::renameat_with(
-        from.0,
-        from.1,
-        to.0,
-        to.1,
-        rustix::fs::RenameFlags::NOREPLACE,
-    ) {
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, rustix::fs::RenameFlags::NOREPLACE) {
         // The file system does not know the flag, or the kernel (before 3.15) the call.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
         result => return result,
@@ -88,10 +75,7 @@ pub(super) fn rename_new(
 }
 
 /// [`rename_new`] by a hard link, which never replaces, or where there are none by looking first.
-pub(super) fn link_new(
-    from: (BorrowedFd<'_>, &[u8]),
-    to: (BorrowedFd<'_>, &[u8]),
-) -> Result<(), Errno> {
+pub(super) fn link_new(from: (BorrowedFd<'_>, &[u8]), to: (BorrowedFd<'_>, &[u8])) -> Result<(), Errno> {
     match rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
         Ok(()) => rustix::fs::unlinkat(from.0, from.1, AtFlags::empty()),
         Err(Errno::EXIST) => Err(Errno::EXIST),
@@ -106,11 +90,7 @@ pub(super) fn link_new(
 /// The first run of data at or after `from` in a file of `size` bytes; none if the rest is a hole.
 ///
 /// Where holes can not be told, all is data.
-pub(super) fn next_data(
-    file: BorrowedFd<'_>,
-    from: u64,
-    size: u64,
-) -> Result<Option<Range<u64>>, Errno> {
+pub(super) fn next_data(file: BorrowedFd<'_>, from: u64, size: u64) -> Result<Option<Range<u64>>, Errno> {
     if from >= size {
         return Ok(None);
     }

@@ -134,8 +134,7 @@ impl Root {
     pub fn make_link(&self, link: &NewLink<'_>) -> Result<(), FileError> {
         let place = self.place(link.rel)?;
         let make = |name: &[u8]| rustix::fs::symlinkat(link.target, place.dir(), name);
-        put(&place, link.temp, make)
-            .map_err(|error| self.fail(link.rel, Operation::Link, error))?;
+        put(&place, link.temp, make).map_err(|error| self.fail(link.rel, Operation::Link, error))?;
         let Some(times) = link.times else {
             return Ok(());
         };
@@ -158,17 +157,12 @@ impl Root {
             let flags = AtFlags::empty();
             rustix::fs::linkat(existing.dir(), existing.name, place.dir(), name, flags)
         };
-        put(&place, link.temp, make)
-            .map_err(|error| self.fail(link.rel, Operation::HardLink, error))
+        put(&place, link.temp, make).map_err(|error| self.fail(link.rel, Operation::HardLink, error))
     }
 }
 
 /// Makes a name, where it is taken by way of `temp`.
-fn put(
-    place: &Place<'_>,
-    temp: &[u8],
-    make: impl Fn(&[u8]) -> Result<(), Errno>,
-) -> Result<(), Errno> {
+fn put(place: &Place<'_>, temp: &[u8], make: impl Fn(&[u8]) -> Result<(), Errno>) -> Result<(), Errno> {
     match make(place.name) {
         Err(Errno::EXIST) => {}
         result => return result,
