@@ -1,4 +1,4 @@
-//! Which files of a tree are copied: `--include`, `--exclude` and `--files-from`.
+//! Which files of a tree are copied: `--include` and `--exclude`.
 //!
 //! As in rsync: rules are tried in the order given, the first that matches decides, and what no rule matches is taken. A
 //! directory that is left out is not entered, so nothing in it can be taken. A pattern is matched
@@ -14,7 +14,6 @@ use renkei_types::printable::Printable;
 
 use crate::glob::{Name, Pattern, PatternError};
 use crate::local::meta::Kind;
-use crate::local::root::check_name;
 use crate::request::Filter;
 
 /// What becomes of a file or directory.
@@ -26,23 +25,14 @@ pub enum Decision {
     Skip,
 }
 
-/// Filters or names that can not be used.
+/// A glob that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FilterError {
-    /// A glob that is none.
-    #[error("the filter `{}` is not a valid pattern", Printable(glob.as_bytes()))]
-    Pattern {
-        /// As typed.
-        glob: String,
-        /// What is wrong with it.
-        source: PatternError,
-    },
-    /// A name to copy that leads out of the source.
-    #[error("the name `{}` does not lie below the source", Printable(name))]
-    Outside {
-        /// As it stands in the list.
-        name: Vec<u8>,
-    },
+#[error("the filter `{}` is not a valid pattern", Printable(glob.as_bytes()))]
+pub struct FilterError {
+    /// As typed.
+    pub glob: String,
+    /// What is wrong with it.
+    pub source: PatternError,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +74,7 @@ impl Filters {
                 Some(dir) => read(&format!("{dir}/")).and_then(|()| read(&format!("{dir}/**"))),
                 None => read(glob),
             };
-            result.map_err(|source| FilterError::Pattern {
+            result.map_err(|source| FilterError {
                 glob: glob.to_owned(),
                 source,
             })?;
@@ -136,31 +126,6 @@ impl Rule {
             directories_only,
         })
     }
-}
-
-/// Reads a `--files-from` list: separated by NUL if there is one anywhere, else by line feed.
-///
-/// Names are bytes, so nothing is trimmed and nothing is a comment. `./` and slashes in front, at the end or doubled are
-/// taken out; empty lines are passed over; a name that comes twice is kept once, at its first place.
-///
-/// # Errors
-/// A name has `..` in it.
-pub fn read_names(list: &[u8]) -> Result<Vec<Vec<u8>>, FilterError> {
-    let separator = if list.contains(&0) { 0 } else { b'\n' };
-    let mut seen = std::collections::HashSet::new();
-    let mut names = Vec::new();
-    for line in list.split(|&byte| byte == separator) {
-        let parts = line.split(|&byte| byte == b'/');
-        let parts: Vec<&[u8]> = parts.filter(|part| !part.is_empty() && part != b".").collect();
-        if parts.iter().any(|part| check_name(part).is_err()) {
-            return Err(FilterError::Outside { name: line.to_vec() });
-        }
-        let name = parts.join(&b'/');
-        if !name.is_empty() && seen.insert(name.clone()) {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 #[cfg(test)]
@@ -228,20 +193,5 @@ mod tests {
         };
         let error = Filters::new(&[filter]).unwrap_err();
         assert_eq!(error.to_string(), "the filter `a[b` is not a valid pattern");
-    }
-
-    #[test]
-    fn lists_are_read_by_line_or_by_nul() {
-        let names = read_names(b"a\n./b//c/\n\n/d e \n#f\na\n").unwrap();
-        assert_eq!(names, [&b"a"[..], b"b/c", b"d e ", b"#f"]);
-        let names = read_names(b"a\nb\0\xff\0").unwrap();
-        assert_eq!(names, [&b"a\nb"[..], b"\xff"]);
-    }
-
-    #[test]
-    fn a_list_can_not_lead_out_of_the_source() {
-        for list in [&b"../x"[..], b"a/../../x", b"ok\n.."] {
-            assert!(read_names(list).is_err());
-        }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::error::FileError;
 use super::meta::{Attributes, Meta};
-use super::output::{Existing, Finish, Manner, Stored};
+use super::output::{Existing, Finish, Manner, Output, Stored};
 use super::root::Root;
 
 /// Largest file that is loaded whole, in bytes: one piece.
@@ -41,7 +41,7 @@ pub struct SmallTarget {
     pub root: Arc<Root>,
     /// Its path below the root.
     pub rel: Vec<u8>,
-    /// Its temporary name in the same directory.
+    /// Its temporary name in the same directory; not used in place.
     pub temp: Vec<u8>,
     /// Its content, in order.
     pub data: Vec<Bytes>,
@@ -74,7 +74,15 @@ pub fn load_batch(files: &[SmallSource]) -> Vec<Result<Loaded, FileError>> {
 /// A file that fails leaves its final name as it was, and no temporary file.
 #[must_use]
 pub fn store_batch(files: &[SmallTarget]) -> Vec<Result<SmallStored, FileError>> {
-    files.iter().map(store).collect()
+    let create = |file: &SmallTarget| file.root.create_unlooked(&file.rel, &file.temp);
+    files.iter().map(|file| store(file, create(file)?)).collect()
+}
+
+/// [`store_batch`] straight into the final names (`--in-place`): a file that fails may be left half written.
+#[must_use]
+pub fn store_batch_in_place(files: &[SmallTarget]) -> Vec<Result<SmallStored, FileError>> {
+    let open = |file: &SmallTarget| file.root.open_in_place(&file.rel);
+    files.iter().map(|file| store(file, open(file)?)).collect()
 }
 
 fn load(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
@@ -103,8 +111,7 @@ fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
     Ok(Loaded { data, meta })
 }
 
-fn store(file: &SmallTarget) -> Result<SmallStored, FileError> {
-    let output = file.root.create_unlooked(&file.rel, &file.temp)?;
+fn store(file: &SmallTarget, output: Output) -> Result<SmallStored, FileError> {
     let mut parts: Vec<_> = file.data.iter().map(|part| IoSlice::new(part)).collect();
     let manner = output.manner();
     if let Err(error) = output.write_at(0, &mut parts) {

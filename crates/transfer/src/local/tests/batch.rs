@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::local::batch::{LARGEST, SmallSource, SmallTarget, load_batch, store_batch};
+use crate::local::batch::{LARGEST, SmallSource, SmallTarget, load_batch, store_batch, store_batch_in_place};
+use crate::local::output::Manner;
 
 fn target(root: &Arc<Root>, rel: &str, data: Vec<Bytes>) -> SmallTarget {
     SmallTarget {
@@ -80,6 +81,24 @@ fn one_that_fails_does_not_harm_the_others() {
     let results = load_batch(&sources);
     let ok: Vec<_> = results.iter().map(Result::is_ok).collect();
     assert_eq!(ok, [true, false, false, false, true]);
+}
+
+#[test]
+fn in_place_no_temporary_file_is_made() {
+    let scratch = Scratch::new();
+    scratch.file("old", "long content");
+    let root = Arc::new(scratch.root(""));
+    let before = root.stat(b"old").unwrap();
+    let files = ["old", "new"].map(|rel| target(&root, rel, vec![Bytes::from_static(b"new")]));
+    for result in store_batch_in_place(&files) {
+        assert_eq!(result.unwrap().manner, Manner::InPlace);
+    }
+    assert_eq!(root.stat(b"old").unwrap().id, before.id);
+    assert_eq!(
+        (scratch.read("old"), scratch.read("new")),
+        (b"new".to_vec(), b"new".to_vec())
+    );
+    assert_eq!(scratch.names(""), [b"new", b"old"]);
 }
 
 #[test]
