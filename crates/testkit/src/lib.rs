@@ -4,6 +4,7 @@
 //! Nothing here is linked into a product binary. Everything is private to one test: own folders, own ports, own keys, own
 //! namespaces; only processes started here are ever ended. It does not judge results; tests do.
 
+pub mod fault;
 pub mod keys;
 pub mod port;
 pub mod process;
@@ -15,6 +16,7 @@ pub mod tree;
 pub mod wait;
 pub mod wan;
 
+pub use fault::{FaultServer, fault_server_path};
 pub use proxy::TcpProxy;
 pub use renkei::Renkei;
 pub use sshd::Sshd;
