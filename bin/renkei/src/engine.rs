@@ -1,7 +1,7 @@
 //! The calls into the library that the commands make.
 
 use std::future::ready;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +20,11 @@ pub struct VerifyRequest {
 pub struct Stop;
 
 impl Stop {
-    pub fn interrupt(&self) {}
-}
+    pub fn new() -> Self {
+        Self
+    }
 
-#[derive(Debug)]
-pub struct Listed {
-    pub id: String,
-    pub recall: Vec<u8>,
+    pub fn interrupt(&self) {}
 }
 
 fn nothing() -> Summary {
@@ -57,18 +55,6 @@ pub fn copy(_: Request, _: Arc<dyn Prompt>, _: Arc<dyn Observer>, _: Stop) -> im
 
 pub fn verify(_: VerifyRequest, _: Arc<dyn Prompt>, _: Arc<dyn Observer>, _: Stop) -> impl Future<Output = Summary> {
     ready(nothing())
-}
-
-pub fn resume_list(_: &Path) -> std::io::Result<Vec<Listed>> {
-    Ok(Vec::new())
-}
-
-pub fn resume_load(_: &Path, _: &str) -> std::io::Result<Vec<u8>> {
-    Ok(Vec::new())
-}
-
-pub fn checkpoint_load(_: &Path) -> std::io::Result<Vec<u8>> {
-    Ok(Vec::new())
 }
 
 pub fn resume_drop(

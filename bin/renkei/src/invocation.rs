@@ -2,12 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use clap::{CommandFactory as _, Parser as _};
+use renkei_transfer::journal;
+use renkei_types::printable::Printable;
 
 use crate::arguments::{Renkei, mscp::Mscp};
-use crate::engine;
 use crate::exit;
 use crate::printer::Output;
 use crate::settings::{Program, Recall, RecallError, Settings, UsageError, recalled_checkpoint};
@@ -70,12 +72,12 @@ fn mscp(mut recall: Recall) -> Result<Settings, Refusal> {
     if let Some(file) = &typed.resume {
         let refuse = |source: Box<dyn std::error::Error>| {
             Refusal::Checkpoint(CheckpointError {
-                file: file.display().to_string(),
+                file: Printable(file.as_os_str().as_bytes()).to_string(),
                 source,
             })
         };
-        let bytes = engine::checkpoint_load(file).map_err(|error| refuse(error.into()))?;
-        let remembered = Recall::from_bytes(&bytes);
+        let loaded = journal::load_at(file).map_err(|error| refuse(error.into()))?;
+        let remembered = Recall::from_bytes(&loaded.header.request);
         let paths = remembered.and_then(|remembered| {
             recall = remembered;
             recalled_checkpoint(&recall)

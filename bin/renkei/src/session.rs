@@ -27,7 +27,7 @@ where
     };
     let terminal = Terminal::remember();
     let screen = Screen::start(output, task);
-    let stop = Stop::default();
+    let stop = Stop::new();
     let summary = runtime.block_on(async {
         tokio::spawn(listen(stop.clone(), screen.on_interrupt(), terminal.clone()));
         work(screen.prompt(), screen.observer(), stop).await

@@ -50,14 +50,11 @@ const NEW_COPY: [&str; 31] = [
 #[command(
     after_help = EXIT_CODES,
     args_override_self = true,
-    override_usage = "renkei cp [OPTIONS] SOURCE... TARGET\n       renkei cp --resume ID\n       renkei cp --resume-list",
-    long_about = "Copies files and directories from, to or between SSH servers.\n\n\
-        SOURCE and TARGET are each a local path, [user@]host:path, [user@][v6]:path or \
-        sftp://user@host:port/path. Directories are copied whole. Run an interrupted copy again and it goes on where \
-        it was."
+    override_usage = "renkei cp [OPTIONS] SOURCE... TARGET\n       renkei cp --resume ID\n       \
+        renkei cp --resume-list\n       renkei cp --resume-drop ID"
 )]
 pub struct Cp {
-    /// Sources, then the target
+    /// Sources, then the target: a path, [user@]host:path, [user@][v6]:path or sftp://user@host:port/path
     #[arg(value_name = "SOURCE... TARGET", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<OsString>,
 

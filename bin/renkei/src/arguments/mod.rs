@@ -13,8 +13,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// What `-V` prints after the name.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("RENKEI_COMMIT"), ")");
+
 /// What `--version` prints after the name.
-pub const VERSION: &str = concat!(
+const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (commit ",
     env!("RENKEI_COMMIT"),
@@ -37,6 +40,7 @@ Exit codes:
     name = "renkei",
     bin_name = "renkei",
     version = VERSION,
+    long_version = LONG_VERSION,
     about = "Copies files to and from any SSH server, at the rate of the line",
     max_term_width = 100,
     disable_help_subcommand = true

@@ -14,7 +14,7 @@ pub fn run(settings: Settings) -> u8 {
         Settings::Resume { stored, output } => resume::resume(&stored, output),
         Settings::List { journals, output } => resume::list(&journals, output),
         Settings::Drop { stored, output } => resume::drop(&stored, output),
-        Settings::Verify { request, output } => verify::run(request, output),
+        Settings::Verify { request, output } => verify::run(*request, output),
         Settings::Completions(shell) => documents::completions(shell),
         Settings::Man(directory) => documents::man(directory.as_deref()),
     }

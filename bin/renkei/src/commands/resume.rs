@@ -1,30 +1,33 @@
 //! `renkei cp --resume`, `--resume-list` and `--resume-drop`.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use renkei_transfer::Request;
+use renkei_transfer::journal::{self, JournalError};
 
 use super::copy;
 use crate::arguments::{Renkei, mscp::Mscp};
 use crate::engine;
-use crate::printer::{Journal, Output, Task};
+use crate::printer::{Output, Task};
 use crate::settings::{Program, Recall, RecallError, Settings, StoredCopy, UsageError};
 use crate::{exit, session};
 
 /// Why an interrupted copy cannot be taken up.
 #[derive(Debug, thiserror::Error)]
 enum StoredError {
-    /// The journal itself.
-    #[error("cannot read the journal `{id}`\nhint: `renkei cp --resume-list` shows what there is")]
-    Journal {
-        /// Its name as typed.
+    /// No journal has such a name.
+    #[error("`{id}` names no interrupted copy\nhint: `renkei cp --resume-list` shows what there is")]
+    Id {
+        /// As typed.
         id: String,
-        /// What the engine said.
-        source: io::Error,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error>,
     },
+    /// The journal itself.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// What it remembers of the command.
     #[error(transparent)]
     Recall(#[from] RecallError),
@@ -49,20 +52,12 @@ pub fn resume(stored: &StoredCopy, output: Output) -> u8 {
 
 /// Shows the interrupted copies.
 pub fn list(journals: &Path, output: Output) -> u8 {
-    let listed = match engine::resume_list(journals) {
+    let listed = match journal::list(journals) {
         Ok(listed) => listed,
         Err(error) => return output.failure(&error, exit::FAILED),
     };
-    let mut shown = Vec::new();
-    let mut code = exit::COMPLETE;
-    for listed in listed {
-        match Recall::from_bytes(&listed.recall) {
-            Ok(recall) => shown.push(journal(listed.id, &recall)),
-            Err(error) => code = output.failure(&error, exit::FAILED),
-        }
-    }
-    match output.journals(&shown) {
-        Ok(()) => code,
+    match output.journals(&listed) {
+        Ok(()) => exit::COMPLETE,
         Err(error) => output.failure(&error, exit::FAILED),
     }
 }
@@ -78,22 +73,14 @@ pub fn drop(stored: &StoredCopy, output: Output) -> u8 {
     })
 }
 
-fn journal(id: String, recall: &Recall) -> Journal {
-    let words = recall.command_line();
-    Journal {
-        id,
-        directory: recall.directory().as_os_str().as_bytes().to_vec(),
-        command: words.iter().map(|word| word.as_bytes().to_vec()).collect(),
-    }
-}
-
 /// Understands the command of an interrupted copy anew, in the directory in which it was typed.
 fn request(stored: &StoredCopy) -> Result<Request, StoredError> {
-    let recall = engine::resume_load(&stored.journals, &stored.id).map_err(|source| StoredError::Journal {
+    let id = stored.id.parse().map_err(|source| StoredError::Id {
         id: stored.id.clone(),
-        source,
+        source: Box::new(source),
     })?;
-    let recall = Recall::from_bytes(&recall)?;
+    let loaded = journal::load(&stored.journals, &id)?;
+    let recall = Recall::from_bytes(&loaded.header.request)?;
     let directory = recall.directory();
     std::env::set_current_dir(&directory).map_err(|source| StoredError::Directory(directory, source))?;
     let words = recall.command_line();

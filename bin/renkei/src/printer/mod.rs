@@ -17,8 +17,10 @@ mod text;
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::SystemTime;
 
-pub use journals::Journal;
+use renkei_transfer::journal::Listed;
+
 pub use screen::Screen;
 
 /// The language that is printed.
@@ -117,8 +119,9 @@ impl Output {
     ///
     /// # Errors
     /// As [`answer`](Self::answer).
-    pub fn journals(self, journals: &[Journal]) -> io::Result<()> {
-        self.answer(journals::list(self.form, journals).as_bytes())
+    pub fn journals(self, journals: &[Listed]) -> io::Result<()> {
+        let list = journals::list(self.form, journals, SystemTime::now());
+        self.answer(list.as_bytes())
     }
 
     /// The answer of a command that only answers; `text` is complete with its line ends and safe to print.

@@ -24,7 +24,7 @@ pub fn bottleneck(bottleneck: Bottleneck) -> Option<&'static str> {
 }
 
 /// `1 file`, `12 files`.
-fn count(number: u64, one: &str) -> String {
+pub fn count(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {one}{plural}")
 }

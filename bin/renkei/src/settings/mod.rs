@@ -58,7 +58,7 @@ pub enum Settings {
     /// Check a manifest.
     Verify {
         /// What.
-        request: VerifyRequest,
+        request: Box<VerifyRequest>,
         /// What may be printed.
         output: Output,
     },

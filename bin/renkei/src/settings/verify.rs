@@ -9,12 +9,12 @@ use crate::location;
 pub fn settings(typed: Verify) -> Result<Settings, UsageError> {
     let timeout = typed.connection.timeout;
     Ok(Settings::Verify {
-        request: VerifyRequest {
+        request: Box::new(VerifyRequest {
             manifest: typed.manifest,
             target: location::parse(&typed.target)?,
             ssh: ssh_options(typed.connection, typed.display.verbose),
             timeout,
-        },
+        }),
         output: output(typed.display),
     })
 }
