@@ -172,9 +172,14 @@ pub struct Decoded<'a> {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Header,
-    Records { chain: u32 },
+    Records {
+        chain: u32,
+    },
     /// A record failed and ends in zeros: either a hole that a crash has left, or damage.
-    Hole { since: u64, zeros: u64 },
+    Hole {
+        since: u64,
+        zeros: u64,
+    },
 }
 
 /// Turns bytes into records as they come, and says how they end.
@@ -257,7 +262,9 @@ impl Decoder {
         };
         let [.., v0, v1, l0, l1, l2, l3, c0, c1, c2, c3] = *prelude;
         let prelude_crc = u32::from_le_bytes([c0, c1, c2, c3]);
-        let covered = prelude.split_last_chunk::<CRC>().map_or(&[][..], |(covered, _)| covered);
+        let covered = prelude
+            .split_last_chunk::<CRC>()
+            .map_or(&[][..], |(covered, _)| covered);
         if crc(0, &[covered]) != prelude_crc {
             return Err(damaged);
         }
@@ -315,7 +322,9 @@ enum Frame<'a> {
         chain: u32,
     },
     /// Not what was written.
-    Bad { bytes: &'a [u8] },
+    Bad {
+        bytes: &'a [u8],
+    },
 }
 
 fn read_record(chain: u32, input: &[u8]) -> Frame<'_> {
@@ -375,7 +384,11 @@ mod tests {
             for change in 1..=255 {
                 let mut wrong = head;
                 wrong[at] ^= change;
-                assert_ne!(head_check(0x89ab_cdef, wrong), right, "byte {at} changed by {change:#x}");
+                assert_ne!(
+                    head_check(0x89ab_cdef, wrong),
+                    right,
+                    "byte {at} changed by {change:#x}"
+                );
             }
         }
     }

@@ -126,7 +126,11 @@ impl TransferId {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
     fn letter(byte: u8) -> char {
-        Self::LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'0').into()
+        Self::LETTERS
+            .get(usize::from(byte & 31))
+            .copied()
+            .unwrap_or(b'0')
+            .into()
     }
 
     /// As text.

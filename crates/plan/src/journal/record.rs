@@ -126,10 +126,13 @@ pub enum Record<'a> {
         /// When the sync was sent.
         before: UnixMillis,
     },
-    /// A finished file that was in doubt was read back and is right.
+    /// A finished file that was in doubt was read back and is right; after. It counts as finished only now, as its bytes
+    /// may have come from the far host's memory.
     Checked {
         /// The file.
         seq: FileSeq,
+        /// When the target answered.
+        at: UnixMillis,
     },
     /// An attempt is given up, because the source changed or the file failed; after its temporary file was removed.
     Abandoned {
@@ -256,8 +259,9 @@ impl Record<'_> {
                 put_u64(out, before.0);
                 kind::ALL_DURABLE
             }
-            Self::Checked { seq } => {
+            Self::Checked { seq, at } => {
                 put_u64(out, seq.0);
+                put_u64(out, at.0);
                 kind::CHECKED
             }
             Self::Abandoned { seq } => {
@@ -320,7 +324,9 @@ impl<'a> Record<'a> {
                 seq: FileSeq(fields.u64()?),
                 first: fields.u64()?,
                 at: UnixMillis(fields.u64()?),
-                cvs: (0..fields.count(32)?).map(|_| fields.hash().map(Cv)).collect::<Option<_>>()?,
+                cvs: (0..fields.count(32)?)
+                    .map(|_| fields.hash().map(Cv))
+                    .collect::<Option<_>>()?,
             },
             kind::LOST => Self::Lost {
                 seq: FileSeq(fields.u64()?),
@@ -336,8 +342,16 @@ impl<'a> Record<'a> {
                 let size = fields.u64()?;
                 let at = UnixMillis(fields.u64()?);
                 let has = fields.u8().filter(|has| has & !(HAS_MTIME | HAS_ROOT) == 0)?;
-                let mtime = if has & HAS_MTIME == 0 { None } else { Some(fields.i64()?) };
-                let root = if has & HAS_ROOT == 0 { None } else { Some(Root(fields.hash()?)) };
+                let mtime = if has & HAS_MTIME == 0 {
+                    None
+                } else {
+                    Some(fields.i64()?)
+                };
+                let root = if has & HAS_ROOT == 0 {
+                    None
+                } else {
+                    Some(Root(fields.hash()?))
+                };
                 Self::Finished {
                     seq,
                     size,
@@ -351,6 +365,7 @@ impl<'a> Record<'a> {
             },
             kind::CHECKED => Self::Checked {
                 seq: FileSeq(fields.u64()?),
+                at: UnixMillis(fields.u64()?),
             },
             kind::ABANDONED => Self::Abandoned {
                 seq: FileSeq(fields.u64()?),

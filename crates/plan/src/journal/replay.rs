@@ -6,7 +6,8 @@
 //!   `SETTLE` after it was finished.
 //! - At a break (the end of the journal, or a [`Record::Run`] within it) what is not durable or settled comes into doubt.
 //!   Doubt ends when it was compared: pieces by being acknowledged again, files by [`Record::Checked`]. It does not end
-//!   by time or by a later sync, because what a crash has lost stays lost.
+//!   by time or by a later sync, because what a crash has lost stays lost. What was compared is as if it had just been
+//!   written: it may have been read from the far host's memory.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -158,9 +159,12 @@ impl Replay {
             Record::AllDurable { before } => {
                 self.unsettled.retain(|file| file.at > *before);
             }
-            Record::Checked { seq } => {
+            Record::Checked { seq, at } => {
+                self.advance(*at);
                 if let Some(entry) = self.in_doubt.remove(seq) {
                     self.finished.set_in_doubt(entry.key, entry.begin, false);
+                    let (at, seq) = (self.last, *seq);
+                    self.unsettled.push_back(Unsettled { at, seq, entry });
                 }
             }
             Record::Abandoned { seq } => {
