@@ -102,12 +102,12 @@ fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
         return Err(changed());
     }
     let size = usize::try_from(meta.size).map_err(|_| changed())?;
-    // One byte more than there should be: a full answer means that the file grew.
-    let data = source.read(0, size + 1)?;
+    let data = source.read(0, size)?;
+    // If it grew, its size tells.
+    source.check_unchanged()?;
     if data.len() != size {
         return Err(changed());
     }
-    source.check_unchanged()?;
     Ok(Loaded { data, meta })
 }
 

@@ -372,15 +372,18 @@ impl Output {
             let mtime = self.meta()?.mtime;
             return Ok(Stored { size, mtime });
         }
-        let before = self.meta()?;
-        if before.size != finish.length {
+        let mut meta = self.meta()?;
+        let resized = meta.size != finish.length;
+        if resized {
             self.set_len(finish.length)?;
         }
-        self.set_attributes(&finish.attributes, &before)?;
-        let after = self.meta()?;
+        self.set_attributes(&finish.attributes, &meta)?;
+        if resized || finish.attributes.times.is_some() {
+            meta = self.meta()?;
+        }
         Ok(Stored {
-            size: after.size,
-            mtime: after.mtime,
+            size: meta.size,
+            mtime: meta.mtime,
         })
     }
 
