@@ -71,6 +71,14 @@ pub enum Event {
         /// Why, in a few words.
         reason: String,
     },
+    /// Something in a tree that cannot be copied was left out: a FIFO, a socket, a device, a loop. Named to everyone,
+    /// unlike what is skipped.
+    LeftOut {
+        /// Path at the source.
+        path: Vec<u8>,
+        /// What it is, in a few words.
+        reason: String,
+    },
     /// With `--dry-run`: what would be done.
     Would {
         /// `copy`, `delete`, `mkdir`, `link`.

@@ -30,6 +30,11 @@ enum Record<'a> {
         name: JsonName<'a>,
         reason: &'a str,
     },
+    LeftOut {
+        #[serde(flatten)]
+        name: JsonName<'a>,
+        reason: &'a str,
+    },
     Would {
         action: &'static str,
         #[serde(flatten)]
@@ -118,6 +123,10 @@ pub fn event(event: &Event) -> String {
             bytes: *bytes,
         },
         Event::Skipped { path, reason } => Record::Skipped {
+            name: path.as_slice().into(),
+            reason,
+        },
+        Event::LeftOut { path, reason } => Record::LeftOut {
             name: path.as_slice().into(),
             reason,
         },

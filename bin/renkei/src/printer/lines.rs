@@ -64,6 +64,11 @@ impl Lines {
                 Printable(&path),
                 text::message(&reason)
             ))),
+            Event::LeftOut { path, reason } => Some(Line::Err(format!(
+                "left out: {}: {}",
+                Printable(&path),
+                text::message(&reason)
+            ))),
             Event::Would { action, path, bytes } => {
                 let what = match action {
                     "copy" => text::sized(&path, bytes),

@@ -71,6 +71,10 @@ fn events() -> Vec<Event> {
         Event::Retry {
             reason: "connection reset".to_owned(),
         },
+        Event::LeftOut {
+            path: b"f".to_vec(),
+            reason: "a FIFO".to_owned(),
+        },
         Event::Progress(progress(7)),
         Event::Progress(progress(10)),
     ]
@@ -114,6 +118,7 @@ fn on_a_pipe_progress_is_a_line_every_five_seconds() {
             "out would delete c\\nd",
             AT_5,
             "err note: the server has no fsync",
+            "err left out: f: a FIFO",
             at_10
         ]
     );
@@ -130,6 +135,7 @@ fn the_verbose_display_names_files_as_they_come() {
             "err failed: e: permission denied",
             "err note: the server has no fsync",
             "err retry: connection reset",
+            "err left out: f: a FIFO",
         ]
     );
 }
@@ -284,6 +290,7 @@ fn every_event_is_a_json_object_on_one_line() {
         ]
     );
     assert_eq!(lines[8], r#"{"event":"retry","reason":"connection reset"}"#);
+    assert_eq!(lines[9], r#"{"event":"left_out","path":"f","reason":"a FIFO"}"#);
 }
 
 #[test]
