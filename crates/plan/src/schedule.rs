@@ -172,17 +172,17 @@ impl Plan {
         self.lanes.insert(id, Lane::new(rtt, self.settings.window, now));
     }
 
-    /// The lane gets no new work; it is down when [`Plan::is_idle`].
+    /// The lane gets no new work; it may end when [`Plan::is_retired`].
     pub fn retire(&mut self, id: LaneId) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.retiring = true;
         }
     }
 
-    /// Whether the lane has nothing in flight.
+    /// Whether the lane may end: it was retired and has nothing in flight, or everything is complete.
     #[must_use]
-    pub fn is_idle(&self, id: LaneId) -> bool {
-        self.lanes.get(&id).is_none_or(|lane| lane.jobs == 0)
+    pub fn is_retired(&self, id: LaneId) -> bool {
+        self.is_complete() || self.lanes.get(&id).is_none_or(|lane| lane.retiring && lane.jobs == 0)
     }
 
     /// The lane is gone. Every job that it had must have been reported through [`Plan::done`] before.

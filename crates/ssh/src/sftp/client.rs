@@ -135,6 +135,12 @@ impl Sftp {
         self.client.pending.end().is_some()
     }
 
+    /// Whether both are the same session.
+    #[must_use]
+    pub fn is_same(&self, other: &Sftp) -> bool {
+        Arc::ptr_eq(&self.client, &other.client)
+    }
+
     /// Waits for the session's end and tells its reason.
     pub async fn closed(&self) -> SftpError {
         self.client.pending.ended().await

@@ -1,0 +1,304 @@
+//! Opens lanes and replaces lost ones, as many as the tuner wants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use renkei_plan::LaneId;
+use renkei_plan::tune::{Bounds, Lanes, MOST_LANES, Tuner};
+use renkei_ssh::{ConnectErrorKind, Logins};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::bottleneck::{Gauge, Reach};
+use super::item::Ends;
+use super::lane::{self, LaneEnd};
+use super::server::{Line, LineError, Server};
+use super::shared::Shared;
+use super::stop::StopReason;
+use super::trouble::chain;
+use crate::event::Event;
+
+/// How often the number of lanes is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(200);
+/// First and longest pause after a failed attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// The servers of one leg.
+#[derive(Clone)]
+pub struct Route {
+    pub source: Option<Arc<Server>>,
+    pub target: Option<Arc<Server>>,
+}
+
+impl Route {
+    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.source.iter().chain(self.target.iter())
+    }
+
+    /// Takes sessions that are open already, and opens what is missing.
+    pub async fn first_lines(&self) -> Result<Lines, LineError> {
+        let adopt = |server: &Option<Arc<Server>>| server.as_ref().and_then(|server| server.first());
+        let lines = Lines { source: adopt(&self.source), target: adopt(&self.target) };
+        let missing = (self.source.is_some() && lines.source.is_none())
+            || (self.target.is_some() && lines.target.is_none());
+        if missing { Lines::open(self).await } else { Ok(lines) }
+    }
+
+    /// The longer of the round-trip times.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.servers().map(|server| server.rtt()).max().flatten()
+    }
+}
+
+/// Sessions for one lane, opened but not yet at work.
+#[derive(Default)]
+pub struct Lines {
+    pub source: Option<Line>,
+    pub target: Option<Line>,
+}
+
+impl Lines {
+    /// Opens what the route needs, both ends at once.
+    pub async fn open(route: &Route) -> Result<Self, LineError> {
+        let open = |server: Option<Arc<Server>>| async move {
+            match server {
+                Some(server) => server.open().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        // Within one server a single session has both files, so that the server can copy by itself.
+        if let (Some(source), Some(target)) = (&route.source, &route.target) {
+            if Arc::ptr_eq(source, target) {
+                let line = source.open().await?;
+                return Ok(Self { source: Some(line.clone()), target: Some(line) });
+            }
+        }
+        let (source, target) = tokio::join!(open(route.source.clone()), open(route.target.clone()));
+        Ok(Self { source: source?, target: target? })
+    }
+
+    fn ends(&self, lane: LaneId) -> Ends {
+        let sftp = |line: &Option<Line>| line.as_ref().map(|line| line.sftp.clone());
+        Ends { lane, source: sftp(&self.source), target: sftp(&self.target) }
+    }
+
+    fn rtt(&self) -> Duration {
+        let rtt = |line: &Line| line.connection.rtt();
+        self.source.iter().chain(&self.target).map(rtt).max().unwrap_or(Duration::from_micros(100))
+    }
+}
+
+struct Working {
+    reset: watch::Sender<bool>,
+    lines: Lines,
+}
+
+/// Runs lanes until the plan is complete or the copy is stopped.
+pub struct Fleet {
+    shared: Arc<Shared>,
+    route: Route,
+    tuner: Tuner,
+    lanes: HashMap<LaneId, Working>,
+    next: u32,
+    ends: JoinSet<(LaneId, LaneEnd)>,
+    opening: JoinSet<Result<Lines, LineError>>,
+    /// No attempt before this.
+    not_before: Duration,
+    pause: Duration,
+    /// Since when nothing works at all.
+    alone_since: Option<Duration>,
+    last_failure: Option<String>,
+    gauge: Gauge,
+}
+
+impl Fleet {
+    pub fn new(shared: Arc<Shared>, route: Route) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        let bounds = Bounds { fixed: shared.request.tuning.connections, cores, most: MOST_LANES };
+        Self {
+            shared,
+            route,
+            tuner: Tuner::new(bounds),
+            lanes: HashMap::new(),
+            next: 0,
+            ends: JoinSet::new(),
+            opening: JoinSet::new(),
+            not_before: Duration::ZERO,
+            pause: FIRST_PAUSE,
+            alone_since: None,
+            last_failure: None,
+            gauge: Gauge::default(),
+        }
+    }
+
+    /// Why nothing works, when the copy ended as lost.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
+    }
+
+    /// Puts sessions to work.
+    pub fn join(&mut self, lines: Lines) {
+        let id = LaneId(self.next);
+        self.next += 1;
+        self.shared.plan().lane_up(id, lines.rtt(), self.shared.now());
+        let (reset, is_reset) = watch::channel(false);
+        let work = lane::work(Arc::clone(&self.shared), lines.ends(id), is_reset);
+        self.ends.spawn(async move { (id, work.await) });
+        self.lanes.insert(id, Working { reset, lines });
+        self.pause = FIRST_PAUSE;
+        self.alone_since = None;
+        self.tell_connections();
+    }
+
+    /// Runs until there is nothing more to do.
+    pub async fn run(&mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut told = Duration::ZERO;
+        loop {
+            if self.shared.plan().is_complete() || self.shared.stop.is_stopped() {
+                break;
+            }
+            self.adjust();
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.shared.stop.stopped() => {}
+                Some(Ok((id, end))) = self.ends.join_next() => self.ended(id, end),
+                Some(Ok(opened)) = self.opening.join_next() => self.opened(opened),
+            }
+            let now = self.shared.now();
+            if now.saturating_sub(told) >= TELL {
+                told = now;
+                let reach = Reach {
+                    lanes: self.lanes.len() as u32,
+                    rtt: self.route.rtt().unwrap_or_default(),
+                    target_is_far: self.route.target.is_some(),
+                };
+                let bottleneck = self.gauge.guess(&self.shared, reach);
+                self.shared.ledger.event(Event::Progress(self.shared.ledger.progress(bottleneck)));
+                self.shared.log.tick();
+                self.shared.log.tell(&self.shared.ledger);
+            }
+        }
+        self.opening.abort_all();
+        // Lanes end by themselves when the plan is complete or the switch is thrown.
+        while let Some(ended) = self.ends.join_next().await {
+            if let Ok((id, end)) = ended {
+                self.ended(id, end);
+            }
+        }
+        self.shared.log.flush();
+    }
+
+    /// Compares the lanes with what the tuner wants.
+    fn adjust(&mut self) {
+        let now = self.shared.now();
+        for id in self.shared.plan().stragglers() {
+            // What it holds was brought by others; as long as it is outstanding nothing can be renamed.
+            if let Some(lane) = self.lanes.get(&id) {
+                let _ = lane.reset.send(true);
+            }
+        }
+        let (up, opening) = (self.lanes.len() as u32, self.opening.len() as u32);
+        if up == 0 {
+            let since = *self.alone_since.get_or_insert(now);
+            if now.saturating_sub(since) >= self.shared.request.timeout {
+                self.shared.stop.throw(StopReason::Lost);
+                return;
+            }
+        }
+        if now < self.not_before {
+            return;
+        }
+        let load = self.shared.plan().load();
+        let rtt = self.route.rtt().unwrap_or(Duration::from_millis(1));
+        let target = self.tuner.target(&load, Lanes { up, opening }, rtt, now);
+        if target > up + opening {
+            let startups = self.shared.request.tuning.startups.unwrap_or(renkei_plan::tune::WAVE);
+            let more = (target - up - opening).min(startups.saturating_sub(opening));
+            for _ in 0..more {
+                let route = self.route.clone();
+                self.opening.spawn(async move { Lines::open(&route).await });
+                if !self.shared.request.tuning.interval.is_zero() {
+                    self.not_before = now + self.shared.request.tuning.interval;
+                    break;
+                }
+            }
+        } else if target < up {
+            let mut ids: Vec<LaneId> = self.lanes.keys().copied().collect();
+            ids.sort_unstable();
+            for id in ids.into_iter().skip(target as usize) {
+                self.shared.plan().retire(id);
+                self.shared.wake.notify_waiters();
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: Result<Lines, LineError>) {
+        let now = self.shared.now();
+        match opened {
+            Ok(lines) => self.join(lines),
+            Err(error) => {
+                let reason = chain(&error);
+                let up = self.lanes.len() as u32;
+                let kind = match &error {
+                    LineError::Connect(error) => Some(error.kind()),
+                    LineError::Sftp(_) => None,
+                };
+                let needs_person =
+                    self.route.servers().any(|server| server.dialer().logins() == Logins::NeedsPerson);
+                match kind {
+                    _ if needs_person && up > 0 => self.tuner.cap(up),
+                    Some(ConnectErrorKind::Refused) | None if up > 0 => {
+                        self.shared.ledger.note(&format!("the server refuses more connections; going on with {up}"));
+                        self.tuner.refused(up, now);
+                    }
+                    _ if up > 0 => self.tuner.refused(up, now),
+                    _ => {}
+                }
+                self.last_failure = Some(reason.clone());
+                if up == 0 {
+                    self.shared.ledger.retry(reason);
+                }
+                self.not_before = now + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    fn ended(&mut self, id: LaneId, end: LaneEnd) {
+        let Some(lane) = self.lanes.remove(&id) else { return };
+        let lost = |server: &Option<Arc<Server>>, line: &Option<Line>| {
+            if let (Some(server), Some(line)) = (server, line) {
+                self.shared.ledger.requests.fetch_add(line.sftp.requests_sent(), Relaxed);
+                if end == LaneEnd::Lost {
+                    server.leave(&line.sftp);
+                }
+            }
+        };
+        lost(&self.route.source, &lane.lines.source);
+        if !self.route.is_within_one() {
+            lost(&self.route.target, &lane.lines.target);
+        }
+        if end == LaneEnd::Lost {
+            self.shared.ledger.retry("a connection was lost and is replaced".into());
+        }
+        self.tell_connections();
+    }
+
+    fn tell_connections(&self) {
+        self.shared.ledger.connections.store(self.lanes.len() as u32, Relaxed);
+    }
+}
+
+impl Route {
+    /// Whether source and target are one server.
+    pub fn is_within_one(&self) -> bool {
+        matches!((&self.source, &self.target), (Some(source), Some(target)) if Arc::ptr_eq(source, target))
+    }
+}

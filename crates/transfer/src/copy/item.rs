@@ -1,0 +1,87 @@
+//! One file on its way, and the ends of a lane that carries it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use renkei_plan::LaneId;
+use renkei_ssh::sftp::Sftp;
+
+use super::base::Base;
+use super::facts::Facts;
+use super::publish::TempNames;
+use super::trouble::Trouble;
+
+/// A path below a base.
+#[derive(Clone)]
+pub struct Spot {
+    pub base: Base,
+    pub rel: Vec<u8>,
+}
+
+impl Spot {
+    /// The whole path, for a server or for messages.
+    pub fn path(&self) -> Vec<u8> {
+        self.base.path_of(&self.rel)
+    }
+}
+
+/// A regular file to copy.
+pub struct Item {
+    /// Which source it belongs to, and its path below that; empty where the source is the file.
+    pub source_index: u32,
+    pub below: Vec<u8>,
+    pub source: Spot,
+    pub target: Spot,
+    /// As the scan saw the source.
+    pub facts: Facts,
+    /// Its number in this transfer: names its temporary file and its journal records.
+    pub serial: u64,
+    /// How often it was begun again after its connection was lost. Each attempt has a temporary name of its own: the
+    /// server may still carry out a rename that was sent over the old connection.
+    pub attempt: AtomicU32,
+}
+
+impl Item {
+    /// The name of its temporary file in this attempt.
+    pub fn temp(&self, names: &TempNames) -> Vec<u8> {
+        names.name(self.serial, self.attempt.load(Relaxed))
+    }
+
+    /// What messages call it.
+    pub fn shown(&self) -> Vec<u8> {
+        self.source.path()
+    }
+}
+
+/// What a lane works with: a session at each end that is a server.
+#[derive(Clone)]
+pub struct Ends {
+    pub lane: LaneId,
+    pub source: Option<Sftp>,
+    pub target: Option<Sftp>,
+}
+
+impl Ends {
+    pub fn source(&self) -> Result<&Sftp, Trouble> {
+        self.source.as_ref().ok_or(Trouble::Ended)
+    }
+
+    pub fn target(&self) -> Result<&Sftp, Trouble> {
+        self.target.as_ref().ok_or(Trouble::Ended)
+    }
+
+    pub fn sessions(&self) -> impl Iterator<Item = &Sftp> {
+        self.source.iter().chain(self.target.iter())
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.sessions().any(Sftp::is_closed)
+    }
+}
+
+/// A file known to the plan.
+#[derive(Clone)]
+pub enum Known {
+    Small(Arc<Item>),
+    Large(Arc<super::large::Large>),
+}

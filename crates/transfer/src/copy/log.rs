@@ -1,0 +1,204 @@
+//! The journal as the copy uses it: what to write down when.
+//!
+//! A journal that cannot be written must not stop a copy that works: it is said once, and the copy cannot be resumed.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use renkei_plan::journal::{
+    Durability, FileIdentity, FileSeq, Record, Resume, SourceIndex, TargetPlace, UnfinishedFile,
+};
+use renkei_types::tree_hash::{Cv, Root as Hash};
+
+use super::batch::Stored;
+use super::facts::Facts;
+use super::item::Item;
+use super::ledger::Ledger;
+use super::publish::TempNames;
+use super::trouble::{Trouble, chain};
+use crate::journal::{FinishedFile, Journal, JournalError};
+
+/// A journal, or none.
+#[derive(Default)]
+pub struct Log {
+    journal: Option<Journal>,
+    resume: Mutex<Option<Resume>>,
+    broken: Mutex<Option<String>>,
+}
+
+impl Log {
+    /// Writes to this journal.
+    pub fn new(journal: Option<Journal>, resume: Option<Resume>) -> Self {
+        Self { journal, resume: Mutex::new(resume), broken: Mutex::default() }
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    pub fn into_journal(self) -> Option<Journal> {
+        self.journal
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        let Some(journal) = &self.journal else { return };
+        if let Err(error) = journal.append(record) {
+            self.break_off(&error);
+        }
+    }
+
+    fn break_off(&self, error: &JournalError) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert_with(|| chain(error));
+    }
+
+    /// Tells once if the journal could not be written.
+    pub fn tell(&self, ledger: &Ledger) {
+        if let Some(reason) = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            ledger.note(&format!("the journal could not be written, so this copy may not be resumable: {reason}"));
+        }
+    }
+
+    /// A run begins: whatever was not durable before is in doubt.
+    pub fn run(&self, durability: Durability) {
+        if let Some(journal) = &self.journal {
+            self.write(&Record::Run { at: journal.now(), durability });
+        }
+    }
+
+    pub fn landed(&self, source: u32, target: &[u8]) {
+        self.write(&Record::Landed { source: SourceIndex(source), target });
+    }
+
+    /// Files are begun; written before their temporary files are made.
+    pub fn begin<'a>(&self, items: impl IntoIterator<Item = &'a Item>, temps: &TempNames, in_place: bool) {
+        for item in items {
+            let temp = if in_place { Vec::new() } else { item.temp(temps) };
+            if item.attempt.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+                self.write(&Record::Abandoned { seq: FileSeq(item.serial) });
+            }
+            self.write(&Record::Begin {
+                seq: FileSeq(item.serial),
+                source: SourceIndex(item.source_index),
+                path: &item.below,
+                identity: identity(&item.facts),
+                temp: &temp,
+                target: TargetPlace::BelowLanded,
+            });
+        }
+        self.flush();
+    }
+
+    pub fn piece(&self, item: &Item, index: u64, cv: Cv) {
+        if let Some(journal) = &self.journal {
+            let at = journal.now();
+            self.write(&Record::Pieces { seq: FileSeq(item.serial), first: index, cvs: Cow::Owned(vec![cv]), at });
+        }
+    }
+
+    /// Pieces that were believed are wrong at the target.
+    pub fn lost(&self, item: &Item, runs: Vec<Range<u64>>) {
+        self.write(&Record::Lost { seq: FileSeq(item.serial), runs: Cow::Owned(runs) });
+    }
+
+    /// The target has synced these pieces.
+    pub fn durable(&self, item: &Item, runs: Vec<Range<u64>>) {
+        if let Some(journal) = &self.journal {
+            let at = journal.now();
+            self.write(&Record::Durable { seq: FileSeq(item.serial), runs: Cow::Owned(runs), at });
+        }
+    }
+
+    pub fn finished(&self, item: &Item, stored: &Stored, root: Option<Hash>) {
+        if let Some(journal) = &self.journal {
+            self.write(&Record::Finished {
+                seq: FileSeq(item.serial),
+                size: stored.size,
+                mtime: stored.mtime,
+                root,
+                at: journal.now(),
+            });
+        }
+    }
+
+    pub fn abandoned(&self, item: &Item) {
+        self.write(&Record::Abandoned { seq: FileSeq(item.serial) });
+    }
+
+    pub fn checked(&self, serial: FileSeq) {
+        if let Some(journal) = &self.journal {
+            self.write(&Record::Checked { seq: serial, at: journal.now() });
+        }
+    }
+
+    pub fn abandoned_seq(&self, seq: FileSeq) {
+        self.write(&Record::Abandoned { seq });
+    }
+
+    pub fn aside_moved(&self, serial: u64, aside: &[u8]) {
+        self.write(&Record::AsideMoved { seq: FileSeq(serial), aside });
+        self.flush();
+    }
+
+    pub fn aside_done(&self, seq: FileSeq) {
+        self.write(&Record::AsideDone { seq });
+    }
+
+    /// Hands everything to the system, so that it survives the end of this process.
+    pub fn flush(&self) {
+        if let Some(Err(error)) = self.journal.as_ref().map(Journal::flush) {
+            self.break_off(&error);
+        }
+    }
+
+    /// To be called several times a second.
+    pub fn tick(&self) {
+        if let Some(Err(error)) = self.journal.as_ref().map(Journal::tick) {
+            self.break_off(&error);
+        }
+    }
+
+    // ---- what an earlier run left ------------------------------------------------------------------------------------
+
+    /// Whether there is anything to look up.
+    pub fn is_resumed(&self) -> bool {
+        self.resume.lock().is_ok_and(|resume| resume.is_some())
+    }
+
+    pub fn take_unfinished(&self, item: &Item) -> Option<UnfinishedFile> {
+        let mut resume = self.resume.lock().ok()?;
+        resume.as_mut()?.take_unfinished(SourceIndex(item.source_index), &item.below)
+    }
+
+    /// What the journal says of a file that an earlier run finished.
+    pub fn was_finished(&self, item: &Item) -> Result<Option<FinishedFile>, Trouble> {
+        let Some(journal) = &self.journal else { return Ok(None) };
+        let Ok(resume) = self.resume.lock() else { return Ok(None) };
+        let Some(resume) = resume.as_ref() else { return Ok(None) };
+        journal.finished(resume, SourceIndex(item.source_index), &item.below).map_err(|error| Trouble::Other {
+            path: item.shown(),
+            reason: chain(&error),
+        })
+    }
+
+    /// Looks at what an earlier run left.
+    pub fn with_resume<T>(&self, look: impl FnOnce(&Resume) -> T) -> Option<T> {
+        self.resume.lock().ok()?.as_ref().map(look)
+    }
+}
+
+/// By what a changed source is noticed.
+pub fn identity(facts: &Facts) -> FileIdentity {
+    let mtime_ns = facts.mtime.secs.saturating_mul(1_000_000_000).saturating_add(facts.mtime.nanos.into());
+    FileIdentity {
+        size: facts.size,
+        mtime_ns,
+        inode: facts.id.map_or(0, |id| id.inode),
+        device: facts.id.map_or(0, |id| id.dev),
+    }
+}

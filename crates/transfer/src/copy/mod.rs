@@ -1,0 +1,385 @@
+//! One copy from beginning to end.
+//!
+//! Connect, find what the sources and the target are, decide where things land, then leg by leg (one for each place that
+//! sources come from): walk, move, finish directories. Everything that can be tried again is tried again below here; what
+//! reaches this module ends the copy or is one file's failure.
+
+mod base;
+mod batch;
+mod bottleneck;
+mod facts;
+mod fleet;
+mod item;
+mod landing;
+mod lane;
+mod large;
+mod ledger;
+mod log;
+mod places;
+mod publish;
+mod resume;
+mod server;
+mod shared;
+mod sources;
+mod stop;
+mod trouble;
+mod verify;
+mod walk;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use renkei_plan::journal::Durability;
+use renkei_ssh::{Dialer, Prompt};
+
+use self::fleet::{Fleet, Route};
+use self::landing::Target;
+use self::ledger::Ledger;
+use self::log::Log;
+use self::places::{Place, TargetSide};
+use self::publish::TempNames;
+use self::server::Server;
+use self::shared::{Parts, Shared};
+use self::sources::Found;
+pub use self::stop::Stop;
+use self::stop::StopReason;
+use self::trouble::{Trouble, chain};
+use self::walk::{Placed, Rest, Walk};
+use crate::event::{Bottleneck, Ending, Event, Observer, Summary, Verified};
+use crate::filter::Filters;
+use crate::local::root::Links;
+use crate::request::{Existing, Location, Request};
+
+/// Carries out a copy. It never fails as a whole: the summary says how it ended and why.
+pub async fn copy(
+    request: Request,
+    prompt: Arc<dyn Prompt>,
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+) -> Summary {
+    let ledger = Arc::new(Ledger::new(observer));
+    let copy = Copy { request, prompt, ledger: Arc::clone(&ledger), stop: stop.clone() };
+    let end = copy.run().await;
+    ledger.event(Event::Progress(ledger.progress(Bottleneck::Unknown)));
+    summarise(&ledger, &stop, end)
+}
+
+/// How a copy ended before its time.
+struct End {
+    ending: Ending,
+    cause: Option<String>,
+    journal: Option<String>,
+    verified: Verified,
+}
+
+impl End {
+    fn because(ending: Ending, cause: impl Into<String>) -> Self {
+        Self { ending, cause: Some(cause.into()), journal: None, verified: Verified::No }
+    }
+}
+
+fn summarise(ledger: &Ledger, stop: &Stop, end: End) -> Summary {
+    let failed = ledger.failed.load(Relaxed);
+    let ending = match (stop.reason(), end.ending) {
+        (Some(StopReason::Interrupted), _) => Ending::Interrupted,
+        (Some(StopReason::Lost), _) => Ending::Lost,
+        (_, Ending::Complete) if failed > 0 => Ending::SomeFailed,
+        (_, ending) => ending,
+    };
+    Summary {
+        ending,
+        bytes: ledger.bytes.load(Relaxed),
+        resumed_bytes: ledger.resumed_bytes.load(Relaxed),
+        sent_bytes: ledger.sent_bytes.load(Relaxed),
+        files: ledger.copied.load(Relaxed),
+        skipped: ledger.skipped.load(Relaxed),
+        deleted: ledger.deleted.load(Relaxed),
+        elapsed: ledger.now(),
+        data_elapsed: ledger.data_elapsed(),
+        retries: ledger.retries.load(Relaxed),
+        requests: ledger.requests.load(Relaxed),
+        failures: ledger.failures(),
+        failed,
+        verified: end.verified,
+        journal: end.journal,
+        notes: ledger.notes(),
+        cause: end.cause,
+    }
+}
+
+struct Copy {
+    request: Request,
+    prompt: Arc<dyn Prompt>,
+    ledger: Arc<Ledger>,
+    stop: Stop,
+}
+
+/// Servers by who they are, so that two names of one are one.
+struct Servers {
+    known: Vec<(renkei_ssh::Identity, Arc<Server>)>,
+}
+
+impl Copy {
+    async fn run(self) -> End {
+        let stop = self.stop.clone();
+        tokio::select! {
+            end = self.go() => end,
+            // Whatever is being done is dropped; what was acknowledged is in the journal.
+            () = stop.interrupted() => End::because(Ending::Interrupted, "interrupted"),
+        }
+    }
+
+    async fn go(self) -> End {
+        let filters = match Filters::new(&self.request.filters) {
+            Ok(filters) => filters,
+            Err(error) => return End::because(Ending::Usage, chain(&error)),
+        };
+        let mut servers = Servers { known: Vec::new() };
+        let mut sides = Vec::new();
+        for location in self.request.sources.iter().chain([&self.request.target]) {
+            match self.server(&mut servers, location).await {
+                Ok(side) => sides.push(side),
+                Err(end) => return end,
+            }
+        }
+        let target_side = match sides.pop().flatten() {
+            Some(server) => TargetSide::Far(server),
+            None => TargetSide::Near,
+        };
+        if let Err(end) = self.connect(&servers).await {
+            return end;
+        }
+        let result = self.copy_all(&sides, &target_side, filters).await;
+        match result {
+            Ok(end) => end,
+            Err(Refusal::Usage(cause)) => End::because(Ending::Usage, cause),
+            Err(Refusal::Trouble(trouble)) => End::because(Ending::SomeFailed, trouble.reason()),
+        }
+    }
+
+    async fn server(&self, servers: &mut Servers, location: &Location) -> Result<Option<Arc<Server>>, End> {
+        let Location::Remote { host, .. } = location else { return Ok(None) };
+        let dialer = Dialer::resolve(host, &self.request.ssh, Arc::clone(&self.prompt)).await.map_err(unconnected)?;
+        let identity = dialer.identity().clone();
+        if let Some((_, server)) = servers.known.iter().find(|(known, _)| *known == identity) {
+            return Ok(Some(Arc::clone(server)));
+        }
+        if let Some(startups) = self.request.tuning.startups {
+            dialer.set_startups(startups as usize);
+        }
+        let server = Arc::new(Server::new(dialer, self.stop.clone()));
+        servers.known.push((identity, Arc::clone(&server)));
+        Ok(Some(server))
+    }
+
+    /// The first session of every server, all at once.
+    async fn connect(&self, servers: &Servers) -> Result<(), End> {
+        let opens = servers.known.iter().map(|(_, server)| server.open());
+        for opened in futures_util::future::join_all(opens).await {
+            if let Err(error) = opened {
+                return Err(match error {
+                    server::LineError::Connect(error) => unconnected(error),
+                    error => End::because(Ending::NotConnected, chain(&error)),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy_all(
+        self,
+        sides: &[Option<Arc<Server>>],
+        target_side: &TargetSide,
+        filters: Filters,
+    ) -> Result<End, Refusal> {
+        let found = self.find_sources(sides).await?;
+        let (Location::Local(typed) | Location::Remote { path: typed, .. }) = &self.request.target;
+        let target = target_side.find(typed).await?;
+        let asked = Target {
+            path: &target.path,
+            standing: target.standing,
+            contents: self.request.contents,
+            repeatable: matches!(self.request.existing, Existing::SkipSameTime | Existing::SkipSameContent)
+                || self.request.delete,
+        };
+        let arriving: Vec<_> = found.iter().map(|found| found.arriving.clone()).collect();
+        let landing = landing::land(&asked, &arriving).map_err(|error| match error {
+            landing::LandingError::Ambiguous { .. } => Refusal::Usage(error.to_string()),
+            error => Refusal::Trouble(Trouble::Other { path: target.path.clone(), reason: error.to_string() }),
+        })?;
+        let distinct: Vec<_> =
+            landing.places.iter().zip(&found).map(|(place, found)| (place.path.clone(), found.facts.is_dir())).collect();
+        sources::check_distinct(&distinct)?;
+        if let Some(dir) = &landing.make_dir {
+            if self.request.dry_run {
+                self.ledger.event(Event::Would { action: "mkdir", path: dir.clone(), bytes: 0 });
+            } else {
+                target_side.make_dir(dir).await?;
+            }
+        }
+        let log = Arc::new(Log::default());
+        log.run(Durability::Sync);
+        let temps = TempNames::random().map_err(|error| {
+            Refusal::Trouble(Trouble::Other { path: Vec::new(), reason: format!("no random numbers: {error}") })
+        })?;
+        let mut legs: Vec<(Option<Arc<Server>>, Vec<Placed>)> = Vec::new();
+        for (index, (found, landed)) in found.into_iter().zip(&landing.places).enumerate() {
+            log.landed(index as u32, &landed.path);
+            let server = found.server.clone();
+            let Some(placed) = self.place(index as u32, found, target_side, landed).await? else { continue };
+            match legs.last_mut() {
+                Some((last, placed_before)) if same_server(last, &server) => placed_before.push(placed),
+                _ => legs.push((server, vec![placed])),
+            }
+        }
+        for (source, placed) in legs {
+            let target = match target_side {
+                TargetSide::Near => None,
+                TargetSide::Far(server) => Some(Arc::clone(server)),
+            };
+            let route = Route { source, target };
+            let parts = Parts {
+                temps: temps.clone(),
+                ledger: Arc::clone(&self.ledger),
+                log: Arc::clone(&log),
+                stop: self.stop.clone(),
+            };
+            let shared = Arc::new(Shared::new(self.request.clone(), parts));
+            if let Some(end) = leg(shared, route, placed, filters.clone()).await {
+                return Ok(end);
+            }
+        }
+        Ok(End { ending: Ending::Complete, cause: None, journal: None, verified: Verified::No })
+    }
+
+    async fn find_sources(&self, sides: &[Option<Arc<Server>>]) -> Result<Vec<Found>, Refusal> {
+        let links = if self.request.follow { Links::Follow } else { Links::Refuse };
+        let mut found = Vec::new();
+        for (typed, (location, side)) in self.request.sources.iter().zip(sides).enumerate() {
+            let (Location::Local(path) | Location::Remote { path, .. }) = location;
+            let looked = match side {
+                None => sources::near(typed, path, links).await,
+                Some(server) => sources::far(typed, server, path).await,
+            };
+            match looked {
+                Ok(more) => found.extend(more),
+                Err(trouble) if trouble.is_lost() => return Err(trouble.into()),
+                // The others are copied all the same.
+                Err(trouble) => self.ledger.failed(path, &trouble),
+            }
+        }
+        if found.is_empty() {
+            return Err(Refusal::Trouble(Trouble::Other {
+                path: Vec::new(),
+                reason: "none of the sources can be copied".into(),
+            }));
+        }
+        Ok(found)
+    }
+
+    async fn place(
+        &self,
+        index: u32,
+        found: Found,
+        side: &TargetSide,
+        landed: &landing::Landed,
+    ) -> Result<Option<Placed>, Trouble> {
+        let is_dir = found.facts.is_dir();
+        let target = match side.place(landed, is_dir).await? {
+            Place::At(spot) => spot,
+            Place::Through(path) => {
+                let reason = "writing through a device or FIFO is done by itself".into();
+                return Err(Trouble::Other { path, reason });
+            }
+        };
+        let standing = if is_dir { None } else { places::standing(&target).await? };
+        if let (Some(source), Some(there)) = (found.facts.id, standing.and_then(|facts| facts.id)) {
+            if source == there {
+                let reason = "source and target are the same file".into();
+                self.ledger.failed(&found.spot.path(), &Trouble::Other { path: target.path(), reason });
+                return Ok(None);
+            }
+        }
+        Ok(Some(Placed { index, source: found.spot, facts: found.facts, target, standing }))
+    }
+}
+
+enum Refusal {
+    Usage(String),
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+fn same_server(a: &Option<Arc<Server>>, b: &Option<Arc<Server>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
+}
+
+fn unconnected(error: renkei_ssh::ConnectError) -> End {
+    let mut cause = chain(&error);
+    if let Some(hint) = error.hint() {
+        cause.push_str("\nhint: ");
+        cause.push_str(&hint);
+    }
+    End::because(Ending::NotConnected, cause)
+}
+
+/// Moves the sources of one place. An end only if it ended before its time.
+async fn leg(shared: Arc<Shared>, route: Route, placed: Vec<Placed>, filters: Filters) -> Option<End> {
+    let walk = Walk::new(Arc::clone(&shared), filters, 0);
+    let mut fleet = Fleet::new(Arc::clone(&shared), route.clone());
+    if !shared.request.dry_run {
+        match route.first_lines().await {
+            Ok(lines) => fleet.join(lines),
+            Err(error) => return Some(End::because(Ending::NotConnected, chain(&error))),
+        }
+    }
+    let walking = async {
+        let walked = walk.run(placed).await;
+        shared.ledger.scanned.store(true, Relaxed);
+        shared.plan().scan_done();
+        shared.wake.notify_waiters();
+        walked
+    };
+    let (walked, ()) = tokio::join!(walking, fleet.run());
+    let rest = match walked {
+        Ok(rest) => rest,
+        Err(_) => {
+            let cause = fleet.last_failure().unwrap_or("the connection was lost").to_owned();
+            return Some(End::because(Ending::Lost, cause));
+        }
+    };
+    if shared.stop.is_stopped() {
+        let cause = fleet.last_failure().unwrap_or("the connection was lost").to_owned();
+        return Some(End::because(Ending::Lost, cause));
+    }
+    if !shared.request.dry_run {
+        finish_dirs(&shared, rest).await;
+    }
+    None
+}
+
+/// Modes and times of directories, the deepest first: a directory's time changes when something is made in it.
+async fn finish_dirs(shared: &Shared, rest: Rest) {
+    use futures_util::StreamExt;
+    let mut dirs = rest.dirs;
+    dirs.sort_by_key(|dir| std::cmp::Reverse(dir.target.rel.iter().filter(|&&byte| byte == b'/').count()));
+    let depth = |dir: &walk::DirEnd| dir.target.rel.iter().filter(|&&byte| byte == b'/').count();
+    for level in dirs.chunk_by(|a, b| depth(a) == depth(b)) {
+        let finish = futures_util::stream::iter(level.iter().map(|dir| async move {
+            let result = dir.target.base.finish_dir(&dir.target.rel, &dir.facts, shared.keep).await;
+            if let Err(trouble) = result {
+                shared.ledger.failed(&dir.target.path(), &trouble);
+            }
+        }));
+        finish.buffer_unordered(256).collect::<()>().await;
+    }
+}

@@ -1,0 +1,173 @@
+//! Finds what stands at the target, and the spots where sources land.
+
+use std::sync::Arc;
+
+use renkei_ssh::sftp::Sftp;
+
+use super::base::{Base, blocking};
+use super::facts::Facts;
+use super::item::Spot;
+use super::landing::{Landed, Standing, join, last_name, parent, trimmed};
+use super::server::Server;
+use super::sources::{home_relative, root_above};
+use super::trouble::Trouble;
+use crate::local::meta::Kind;
+use crate::local::named::{self, Named};
+use crate::local::root::{Links, Root, check_name};
+
+/// As many links in a row as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Where the target is.
+#[derive(Clone)]
+pub enum TargetSide {
+    Near,
+    Far(Arc<Server>),
+}
+
+/// A target as typed, found.
+pub struct TargetFound {
+    pub standing: Standing,
+    /// The path to work with: `~` resolved, a link to a file followed.
+    pub path: Vec<u8>,
+}
+
+/// A place for one source.
+pub enum Place {
+    /// A file or directory below a base.
+    At(Spot),
+    /// A device or FIFO of this machine, to be written through.
+    Through(Vec<u8>),
+}
+
+impl TargetSide {
+    /// What stands at the target as typed.
+    pub async fn find(&self, typed: &[u8]) -> Result<TargetFound, Trouble> {
+        match self {
+            Self::Near => {
+                let path = if typed.is_empty() { b".".to_vec() } else { typed.to_vec() };
+                let looked = path.clone();
+                let standing = match blocking(move || named::find(&looked, Links::Refuse)).await? {
+                    Named::Missing { .. } => Standing::Nothing,
+                    Named::Dir(_) => Standing::Directory,
+                    Named::File { .. } => Standing::File,
+                    Named::Special { .. } => Standing::Special,
+                };
+                Ok(TargetFound { standing, path })
+            }
+            Self::Far(server) => {
+                let path = home_relative(typed)?;
+                let base = self.far_base(server, b"");
+                let (path, facts) = match base.stat(&path).await? {
+                    Some(facts) if facts.is_dir() => (path, Some(facts)),
+                    facts => {
+                        let slash = path.ends_with(b"/");
+                        let end = follow_links(server, &trimmed(&path)).await?;
+                        (if slash { [&end, &b"/"[..]].concat() } else { end }, facts)
+                    }
+                };
+                let standing = match facts.map(|facts| facts.kind) {
+                    None => Standing::Nothing,
+                    Some(Kind::Dir) => Standing::Directory,
+                    Some(Kind::File) => Standing::File,
+                    Some(Kind::Link | Kind::Other(_)) => Standing::Special,
+                };
+                Ok(TargetFound { standing, path })
+            }
+        }
+    }
+
+    fn far_base(&self, server: &Arc<Server>, dir: &[u8]) -> Base {
+        Base::Far { server: Arc::clone(server), dir: Arc::from(dir) }
+    }
+
+    /// Makes the directory that the target has to be.
+    pub async fn make_dir(&self, path: &[u8]) -> Result<(), Trouble> {
+        match self {
+            Self::Near => {
+                let path = path.to_vec();
+                let name = last_name(&path).map(<[u8]>::to_vec).unwrap_or_default();
+                blocking(move || root_above(&path)?.make_dir(&name).map(drop)).await?;
+            }
+            Self::Far(server) => {
+                self.far_base(server, b"").make_dir(path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The spot of a source that lands at `landed`.
+    pub async fn place(&self, landed: &Landed, is_dir: bool) -> Result<Place, Trouble> {
+        let name = last_name(&landed.path);
+        if landed.named_by_source {
+            let name = name.unwrap_or_default();
+            check_name(name).map_err(|bad| Trouble::Hostile { what: format!("a source name: {bad}") })?;
+        }
+        match self {
+            Self::Near => self.place_near(landed).await,
+            Self::Far(server) => {
+                let path = trimmed(&landed.path);
+                if is_dir {
+                    let dir = if path == b"." { Vec::new() } else { path };
+                    return Ok(Place::At(Spot { base: self.far_base(server, &dir), rel: Vec::new() }));
+                }
+                let Some(name) = name else {
+                    return Err(Trouble::Other { path, reason: "it has no name of its own".into() });
+                };
+                let dir = if path.contains(&b'/') { parent(&path) } else { Vec::new() };
+                Ok(Place::At(Spot { base: self.far_base(server, &dir), rel: name.to_vec() }))
+            }
+        }
+    }
+
+    async fn place_near(&self, landed: &Landed) -> Result<Place, Trouble> {
+        let path = landed.path.clone();
+        if landed.named_by_source {
+            // The name may come from a server: a link of that name is replaced, never followed.
+            let name = last_name(&path).unwrap_or_default().to_vec();
+            let root = blocking(move || root_above(&path)).await?;
+            return Ok(Place::At(Spot { base: Base::Near(Arc::new(root)), rel: name }));
+        }
+        Ok(match blocking(move || named::find(&path, Links::Refuse)).await? {
+            Named::Missing { root, name } | Named::File { root, name, .. } => at(root, name),
+            Named::Dir(root) => at(root, Vec::new()),
+            Named::Special { path, .. } => Place::Through(path),
+        })
+    }
+}
+
+fn at(root: Root, rel: Vec<u8>) -> Place {
+    Place::At(Spot { base: Base::Near(Arc::new(root)), rel })
+}
+
+/// Follows links to where the last one leads, whether or not anything is there.
+async fn follow_links(server: &Arc<Server>, path: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let mut path = path.to_vec();
+    for _ in 0..MOST_LINKS {
+        let step = |sftp: Sftp| {
+            let path = path.clone();
+            async move {
+                match sftp.readlink(&path).await {
+                    Ok(text) => Ok(Some(text.to_vec())),
+                    Err(error) if error.is_transient() => Err(Trouble::far("look at", &path)(error)),
+                    // Not a link, or nothing there.
+                    Err(_) => Ok(None),
+                }
+            }
+        };
+        let Some(text) = server.run(step).await? else { return Ok(path) };
+        path = if text.starts_with(b"/") {
+            text
+        } else if path.contains(&b'/') {
+            join(&parent(&path), &text)
+        } else {
+            text
+        };
+    }
+    Err(Trouble::Other { path, reason: "too many links, one after the other".into() })
+}
+
+/// What stands at a spot, for `--update` and its kin with single files.
+pub async fn standing(spot: &Spot) -> Result<Option<Facts>, Trouble> {
+    spot.base.lstat(&spot.rel).await
+}

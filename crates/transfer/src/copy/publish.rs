@@ -1,0 +1,87 @@
+//! How a finished file gets its final name at a server.
+//!
+//! With `posix-rename@openssh.com` the name changes hands in one step. Plain SFTP renames only onto nothing: there the
+//! old file is moved aside, the new one takes its name, and the old one is removed; if the middle breaks, the old file is
+//! moved back.
+
+use renkei_ssh::sftp::{Sftp, StatusCode};
+
+use super::trouble::Trouble;
+
+/// What a temporary name begins with. Short, hidden, and nothing of the final name in it: that may have 255 bytes.
+const PREFIX: &str = ".rk-";
+
+/// Temporary names of one transfer.
+#[derive(Clone, Debug)]
+pub struct TempNames {
+    /// Random, so that nobody who can write the directory can guess the next name.
+    token: String,
+}
+
+impl TempNames {
+    /// With a token of eight letters and digits, kept in the journal.
+    pub fn new(token: String) -> Self {
+        Self { token }
+    }
+
+    /// A fresh token.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0u8; 8];
+        getrandom::fill(&mut bytes)?;
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let token = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+        Ok(Self { token })
+    }
+
+    /// The name of file number `serial` in this attempt; at most 40 bytes.
+    pub fn name(&self, serial: u64, attempt: u32) -> Vec<u8> {
+        match attempt {
+            0 => format!("{PREFIX}{}-{serial:x}", self.token).into_bytes(),
+            _ => format!("{PREFIX}{}-{serial:x}-{attempt:x}", self.token).into_bytes(),
+        }
+    }
+}
+
+/// Renames `from` onto `to`, replacing a file or link that is there.
+pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8]) -> Result<(), Trouble> {
+    if sftp.extensions().posix_rename {
+        return sftp.posix_rename(from, to).await.map_err(Trouble::far("rename to", to));
+    }
+    // Onto nothing is the common case and costs one request.
+    let refused = match sftp.rename(from, to).await {
+        Ok(()) => return Ok(()),
+        Err(error) if error.is_transient() => return Err(Trouble::far("rename to", to)(error)),
+        Err(error) => error,
+    };
+    match sftp.lstat(to).await {
+        Ok(attrs) if !attrs.is_dir() => {}
+        _ => return Err(Trouble::far("rename to", to)(refused)),
+    }
+    let aside = [from, b".old"].concat();
+    sftp.rename(to, &aside).await.map_err(Trouble::far("move the old file aside from", to))?;
+    if let Err(error) = sftp.rename(from, to).await {
+        if !error.is_transient() {
+            let _ = sftp.rename(&aside, to).await;
+        }
+        return Err(Trouble::far("rename to", to)(error));
+    }
+    let _ = sftp.remove(&aside).await;
+    Ok(())
+}
+
+/// Renames `from` to `to` only if nothing is there (`--no-clobber`).
+pub async fn claim(sftp: &Sftp, from: &[u8], to: &[u8]) -> Result<(), Trouble> {
+    // OpenSSH's plain rename links and unlinks, which fails on an existing name; others refuse by the draft.
+    sftp.rename(from, to).await.map_err(Trouble::far("rename to", to))
+}
+
+/// After a rename whose answer was lost: whether it had happened. `size` is what the file must have.
+pub async fn has_happened(sftp: &Sftp, from: &[u8], to: &[u8], size: u64) -> Result<bool, Trouble> {
+    match sftp.lstat(from).await {
+        Err(error) if error.code() == Some(StatusCode::NoSuchFile) => {}
+        Err(error) => return Err(Trouble::far("look at", from)(error)),
+        Ok(_) => return Ok(false),
+    }
+    let attrs = sftp.lstat(to).await.map_err(Trouble::far("look at", to))?;
+    Ok(attrs.is_file() && attrs.size == Some(size))
+}

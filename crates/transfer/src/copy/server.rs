@@ -1,0 +1,130 @@
+//! A server as the copy sees it: a dialer and the SFTP sessions that are open now.
+//!
+//! Lanes open and lose sessions; whoever needs one for a listing or a `mkdir` borrows any that lives, and goes on with
+//! another when it is lost meanwhile.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use renkei_ssh::sftp::Sftp;
+use renkei_ssh::{ConnectError, Connection, Dialer, Logins};
+use tokio::sync::Notify;
+
+use super::stop::Stop;
+use super::trouble::Trouble;
+
+/// One session and the connection that carries it.
+#[derive(Clone)]
+pub struct Line {
+    pub connection: Arc<Connection>,
+    pub sftp: Sftp,
+}
+
+/// Why there is no new session.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("the server does not speak SFTP as it should")]
+    Sftp(#[from] renkei_ssh::sftp::SftpError),
+}
+
+/// A server and its open sessions.
+pub struct Server {
+    dialer: Dialer,
+    live: Mutex<Vec<Line>>,
+    arrived: Notify,
+    turn: AtomicUsize,
+    stop: Stop,
+}
+
+impl Server {
+    pub fn new(dialer: Dialer, stop: Stop) -> Self {
+        Self { dialer, live: Mutex::new(Vec::new()), arrived: Notify::new(), turn: AtomicUsize::new(0), stop }
+    }
+
+    pub fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Opens one more session: on a connection of its own, or where each login needs a person as one more channel.
+    pub async fn open(&self) -> Result<Line, LineError> {
+        let shared = match self.dialer.logins() {
+            Logins::NeedsPerson => self.lines().first().map(|line| line.connection.clone()),
+            Logins::Unattended | Logins::Unknown => None,
+        };
+        let connection = match shared {
+            Some(connection) => connection,
+            None => Arc::new(self.dialer.connect().await?),
+        };
+        let sftp = Sftp::start(connection.sftp_channel().await?).await?;
+        let line = Line { connection, sftp };
+        if let Ok(mut live) = self.live.lock() {
+            live.push(line.clone());
+        }
+        self.arrived.notify_waiters();
+        Ok(line)
+    }
+
+    /// The session is not to be borrowed any more.
+    pub fn leave(&self, sftp: &Sftp) {
+        if let Ok(mut live) = self.live.lock() {
+            live.retain(|line| !line.sftp.is_same(sftp));
+        }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        self.live.lock().map(|live| live.iter().filter(|line| !line.sftp.is_closed()).cloned().collect()).unwrap_or_default()
+    }
+
+    /// Any session that lives, each in turn; waits for one where there is none.
+    pub async fn any(&self) -> Result<Sftp, Trouble> {
+        loop {
+            let arrived = self.arrived.notified();
+            let lines = self.lines();
+            if !lines.is_empty() {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+                return Ok(lines[turn % lines.len()].sftp.clone());
+            }
+            tokio::select! {
+                () = arrived => {}
+                // A session may have arrived between the look and the wait.
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                () = self.stop.stopped() => return Err(Trouble::Ended),
+            }
+        }
+    }
+
+    /// The session that has been open longest.
+    pub fn first(&self) -> Option<Line> {
+        self.lines().first().cloned()
+    }
+
+    /// Does `step` on any session, and again on another if that one is lost. Only for steps that may be done twice.
+    pub async fn run<T, Step, Done>(&self, mut step: Step) -> Result<T, Trouble>
+    where
+        Step: FnMut(Sftp) -> Done,
+        Done: Future<Output = Result<T, Trouble>>,
+    {
+        loop {
+            let sftp = self.any().await?;
+            match step(sftp.clone()).await {
+                Err(trouble) if trouble.is_lost() && !matches!(trouble, Trouble::Ended) => {
+                    if sftp.is_closed() {
+                        self.leave(&sftp);
+                    } else {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The best round-trip time that is known.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.lines().iter().map(|line| line.connection.rtt()).min()
+    }
+}
