@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
 
 type Order = (Command, Sender<io::Result<Child>>);
 
@@ -100,29 +102,44 @@ pub fn descendants(id: u32) -> Vec<u32> {
 pub fn kill_family(id: u32) {
     // Stopped, it can have no more children while the list is made.
     signal(id, Signal::STOP);
-    loop {
+    let all_gone = || {
         let living: Vec<u32> = descendants(id).into_iter().filter(|id| is_alive(*id)).collect();
-        if living.is_empty() {
-            break;
-        }
-        for descendant in living {
-            signal(descendant, Signal::KILL);
-        }
-    }
+        living.iter().for_each(|id| signal(*id, Signal::KILL));
+        living.is_empty()
+    };
+    // One that hangs in the kernel ends when the kernel lets it; there is nothing else to be done about it.
+    let _ = wait::until("a family to end", all_gone);
     signal(id, Signal::KILL);
+}
+
+/// Processor time that `id` and its descendants have used, those that have ended and were waited for included.
+pub fn cpu_time(id: u32) -> Duration {
+    let ticks: u64 = descendants(id).into_iter().chain([id]).filter_map(ticks).sum();
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 fn pid(id: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(id).ok()?)
 }
 
-/// State letter and parent, from `/proc/ID/stat` (proc(5)); the name in it may contain spaces and parentheses.
+/// State letter and parent.
 fn stat(id: u32) -> Option<(char, u32)> {
+    let fields = stat_fields(id)?;
+    Some((fields.first()?.chars().next()?, fields.get(1)?.parse().ok()?))
+}
+
+/// User and system time, own and that of children waited for.
+fn ticks(id: u32) -> Option<u64> {
+    let fields = stat_fields(id)?;
+    fields.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// Fields of `/proc/ID/stat` (proc(5)) from the third, the state; the name before it may contain spaces and parentheses.
+fn stat_fields(id: u32) -> Option<Vec<String>> {
     let text = std::fs::read(format!("/proc/{id}/stat")).ok()?;
     let end_of_name = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(end_of_name + 1..)?).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+    Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
 fn family_table() -> HashMap<u32, Vec<u32>> {
@@ -144,7 +161,6 @@ fn family_table() -> HashMap<u32, Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait;
 
     #[test]
     fn a_family_is_killed_whole() {

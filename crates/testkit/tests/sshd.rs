@@ -1,12 +1,15 @@
 //! The private sshd, by the system's own clients.
 
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use renkei_testkit::Sshd;
-use renkei_testkit::keys::{Certificate, KeyKind};
+use renkei_testkit::keys::{Certificate, KeyKind, KeyPair};
+use renkei_testkit::seed::Rng;
 use renkei_testkit::sshd::{Account, Login};
-use renkei_testkit::{seed::Rng, wait};
+use renkei_testkit::{Sshd, TcpProxy, wait};
 
 /// Runs `ssh` with these words, answering any prompt by a program that prints `answer`.
 fn ssh(sshd: &Sshd, answer: Option<&str>, words: &[&str]) -> Output {
@@ -229,4 +232,86 @@ fn a_chroot_shows_nothing_else() {
     assert!(says(&output, "/data"), "{output:?} {}", sshd.log_text());
     assert!(!says(&output, "/etc"), "{output:?}");
     assert!(sshd.chroot_dir().is_some_and(Path::exists));
+}
+
+#[test]
+fn csh_is_a_shell_as_well() {
+    let sshd = Sshd::builder()
+        .account(Account::new().shell("/bin/csh"))
+        .start()
+        .unwrap();
+    assert!(
+        says(&ssh(&sshd, None, &["testhost", "echo $version"]), "tcsh"),
+        "{}",
+        sshd.log_text()
+    );
+}
+
+#[test]
+fn a_frozen_server_is_silent_and_goes_on_when_thawed() {
+    let sshd = Sshd::stock().unwrap();
+    sshd.freeze();
+    let mut stream = TcpStream::connect(sshd.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    sshd.thaw();
+    stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    let mut banner = [0; 4];
+    stream.read_exact(&mut banner).unwrap();
+    assert_eq!(&banner, b"SSH-");
+}
+
+#[test]
+fn a_key_that_is_not_the_known_one_is_refused() {
+    let sshd = Sshd::stock().unwrap();
+    let other = KeyPair::generate(&sshd.folder().join("other"), KeyKind::Ed25519).unwrap();
+    let line = format!("{} {}\n", sshd.known_host_names(), other.public_line().unwrap());
+    std::fs::write(sshd.known_hosts(), line).unwrap();
+    assert!(says(
+        &ssh(&sshd, None, &["testhost", "true"]),
+        "IDENTIFICATION HAS CHANGED"
+    ));
+}
+
+#[test]
+fn it_is_reached_through_a_proxy() {
+    let sshd = Sshd::stock().unwrap();
+    let proxy = TcpProxy::start(sshd.address()).unwrap();
+    let config = sshd.ssh_config_via(proxy.port()).unwrap();
+    let output = Command::new("ssh")
+        .arg("-F")
+        .arg(config)
+        .args(["testhost", "echo here"])
+        .output()
+        .unwrap();
+    assert!(says(&output, "here"), "{output:?}");
+    assert!(proxy.turns() > 5);
+}
+
+#[test]
+fn it_listens_on_both_families_if_asked() {
+    let sshd = Sshd::builder().option("ListenAddress ::1").start().unwrap();
+    assert!(
+        says(&ssh(&sshd, None, &["::1", "echo here"]), "here"),
+        "{}",
+        sshd.log_text()
+    );
+    assert!(says(&ssh(&sshd, None, &["127.0.0.1", "echo here"]), "here"));
+}
+
+#[test]
+fn the_time_that_its_sessions_used_is_counted() {
+    let sshd = Sshd::stock().unwrap();
+    let before = sshd.cpu_time();
+    assert!(
+        ssh(
+            &sshd,
+            None,
+            &["testhost", "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done"]
+        )
+        .status
+        .success()
+    );
+    wait::until("the session to be gone", || sshd.connections() == 0).unwrap();
+    assert!(sshd.cpu_time() >= before + Duration::from_millis(50));
 }

@@ -97,3 +97,20 @@ fn iperf_sees_the_rate() {
         assert!(rate < 51_000_000.0, "{rate}");
     }
 }
+
+#[test]
+fn a_cut_link_carries_nothing_until_mended() {
+    let wan = Wan::builder().build().unwrap();
+    let reaches = || {
+        let address = wan.server_address().to_string();
+        let output = wan
+            .client_command("ssh-keyscan")
+            .args(["-T", "1", "-t", "ed25519", &address])
+            .output();
+        !output.unwrap().stdout.is_empty()
+    };
+    wan.cut();
+    assert!(!reaches());
+    wan.mend();
+    assert!(reaches());
+}

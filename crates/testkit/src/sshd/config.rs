@@ -1,5 +1,6 @@
 //! Texts of sshd_config, ssh_config and known_hosts.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -112,12 +113,7 @@ impl Files {
 
     /// Lines of known_hosts for a client that reaches the server at `port`.
     pub(super) fn known_hosts(&self, builder: &Builder, port: u16) -> Result<String> {
-        let names = match builder.listen {
-            address if address.is_loopback() => ["127.0.0.1", "::1", "localhost"]
-                .map(|name| host_name(name, port))
-                .join(","),
-            address => host_name(&address.to_string(), port),
-        };
+        let names = known_names(builder.listen, port);
         if let (Some(authority), Some(_)) = (&self.authority, &builder.host_certificate) {
             return Ok(format!("@cert-authority {names} {}\n", authority.public_line()?));
         }
@@ -148,6 +144,17 @@ impl Files {
             self.user_key.private().display(),
             self.folder.join("known_hosts").display(),
         )
+    }
+}
+
+/// A server's names in known_hosts, at loopback all that mean it.
+pub(super) fn known_names(address: IpAddr, port: u16) -> String {
+    if address.is_loopback() {
+        ["127.0.0.1", "::1", "localhost"]
+            .map(|name| host_name(name, port))
+            .join(",")
+    } else {
+        host_name(&address.to_string(), port)
     }
 }
 

@@ -7,15 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::config::Files;
+use super::config::{self, Files};
 use super::{Builder, Sftp, sshd_program};
 use crate::port::ReservedPort;
-use crate::process::{children, is_alive, kill_family, run, signal, spawn_tied};
+use crate::process::{children, cpu_time, descendants, is_alive, kill_family, run, signal, spawn_tied};
 use crate::seed::Rng;
 use crate::wait;
 
@@ -135,6 +136,11 @@ impl Sshd {
         self.folder().join("known_hosts")
     }
 
+    /// The server's names as known_hosts writes them, to give it another key there.
+    pub fn known_host_names(&self) -> String {
+        config::known_names(self.builder.listen, self.port())
+    }
+
     /// The user's private key.
     pub fn identity(&self) -> &Path {
         self.files.user_key.private()
@@ -179,6 +185,11 @@ impl Sshd {
     pub fn connections(&self) -> usize {
         self.pid()
             .map_or(0, |id| children(id).into_iter().filter(|id| is_alive(*id)).count())
+    }
+
+    /// Processor time that the server and its sessions have used since it was started.
+    pub fn cpu_time(&self) -> Duration {
+        self.pid().map(cpu_time).unwrap_or_default()
     }
 
     /// Ends the server with all its sessions, as a host that goes down would.
@@ -265,9 +276,7 @@ impl Sshd {
     fn signal_all(&self, which: Signal) {
         if let Some(id) = self.pid() {
             signal(id, which);
-            crate::process::descendants(id)
-                .into_iter()
-                .for_each(|id| signal(id, which));
+            descendants(id).into_iter().for_each(|id| signal(id, which));
         }
     }
 

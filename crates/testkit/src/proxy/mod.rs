@@ -2,28 +2,23 @@
 //!
 //! It knows nothing of SSH. It adds no delay; for links with a round-trip time see [`Wan`](crate::Wan).
 
+mod connection;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
+use anyhow::Result;
+use rustix::event::PollFlags;
+
+use connection::{Connection, ready};
 
 use crate::port::ReservedPort;
 use crate::seed::Rng;
 use crate::wait;
-
-/// How late a thread notices a command.
-const TICK: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
 
 /// A running proxy; ends, with its connections reset, when dropped.
 #[derive(Debug)]
@@ -91,10 +86,7 @@ impl TcpProxy {
     /// Resets all connections now; gives how many.
     pub fn reset_all(&self) -> usize {
         let living: Vec<_> = lock(&self.shared.living).iter().filter_map(Weak::upgrade).collect();
-        living
-            .iter()
-            .filter(|connection| connection.reset(&self.shared))
-            .count()
+        living.iter().filter(|connection| connection.reset()).count()
     }
 
     /// Carries nothing more, in either direction, and closes nothing.
@@ -158,8 +150,8 @@ impl TcpProxy {
 
 impl Drop for TcpProxy {
     fn drop(&mut self) {
-        self.shared.stop.store(true, SeqCst);
         self.reset_all();
+        self.shared.stop.store(true, SeqCst);
         if let Some(acceptor) = self.acceptor.take() {
             // A panic in it has been printed already.
             let _ = acceptor.join();
@@ -200,152 +192,18 @@ impl Acceptor {
 
     fn carry(&mut self, client: TcpStream) {
         self.shared.accepted.fetch_add(1, SeqCst);
-        // If the target refuses, the client is closed at once, which is as near as a proxy can come.
-        let Ok(connection) = self.connect(client) else { return };
-        let open = self.shared.open.fetch_add(1, SeqCst) + 1;
-        self.shared.most_open.fetch_max(open, SeqCst);
-        let connection = Arc::new(connection);
-        let mut living = lock(&self.shared.living);
-        living.retain(|connection| connection.strong_count() > 0);
-        living.push(Arc::downgrade(&connection));
-        drop(living);
-        for way in [Way::Up, Way::Down] {
-            let (connection, shared) = (connection.clone(), self.shared.clone());
-            std::thread::spawn(move || connection.pump(way, &shared));
-        }
-    }
-
-    fn connect(&mut self, client: TcpStream) -> Result<Connection> {
-        let server = TcpStream::connect(self.target).context("the target refuses")?;
-        for stream in [&client, &server] {
-            stream.set_nodelay(true)?;
-        }
         let lifetime = lock(&self.shared.lifetime).clone();
         let ends = lifetime.map(|range| {
-            let micros = self
-                .rng
-                .within(range.start.as_micros() as u64..range.end.as_micros() as u64);
-            Instant::now() + Duration::from_micros(micros)
+            let micros = range.start.as_micros() as u64..range.end.as_micros() as u64;
+            Instant::now() + Duration::from_micros(self.rng.within(micros))
         });
-        Ok(Connection {
-            client,
-            server,
-            ends,
-            dead: AtomicBool::new(false),
-            answering: AtomicBool::new(false),
-            shared: self.shared.clone(),
-        })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Up,
-    Down,
-}
-
-#[derive(Debug)]
-struct Connection {
-    client: TcpStream,
-    server: TcpStream,
-    ends: Option<Instant>,
-    dead: AtomicBool,
-    /// Whether the last data came from the target.
-    answering: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl Connection {
-    /// Lets both threads go; the last of them closes both sockets, and without lingering that is a reset.
-    fn reset(&self, shared: &Shared) -> bool {
-        if self.dead.swap(true, SeqCst) {
-            return false;
-        }
-        for stream in [&self.client, &self.server] {
-            // It can only fail on a socket that is closed already.
-            let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
-        }
-        shared.resets.fetch_add(1, SeqCst);
-        true
-    }
-
-    fn is_over(&self, shared: &Shared) -> bool {
-        if self.ends.is_some_and(|end| Instant::now() >= end) {
-            self.reset(shared);
-        }
-        self.dead.load(SeqCst) || shared.stop.load(SeqCst)
-    }
-
-    fn pump(&self, way: Way, shared: &Shared) {
-        let (from, to, count) = match way {
-            Way::Up => (&self.client, &self.server, &shared.up),
-            Way::Down => (&self.server, &self.client, &shared.down),
-        };
-        let mut buffer = vec![0; 256 << 10];
-        while !self.is_over(shared) {
-            if shared.stalled.load(SeqCst) {
-                std::thread::park_timeout(Duration::from_millis(5));
-                continue;
-            }
-            // Asked again: what comes in while this waits must not slip through.
-            if !ready(from, PollFlags::IN) || shared.stalled.load(SeqCst) {
-                continue;
-            }
-            match recv(from, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((0, _)) => {
-                    // Fails only if the other side is gone as well.
-                    let _ = to.shutdown(std::net::Shutdown::Write);
-                    return;
-                }
-                Ok((length, _)) => {
-                    if self.answering.swap(way == Way::Down, SeqCst) && way == Way::Up {
-                        shared.turns.fetch_add(1, SeqCst);
-                    }
-                    count.fetch_add(length as u64, SeqCst);
-                    if !self.write(to, &buffer[..length], shared) {
-                        return;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(_) => {
-                    // One side was reset: so is the other.
-                    self.reset(shared);
-                    return;
-                }
-            }
+        // If the target refuses, the client is closed at once, which is as near as a proxy can come.
+        if let Ok(connection) = Connection::start(client, self.target, ends, &self.shared) {
+            let mut living = lock(&self.shared.living);
+            living.retain(|connection| connection.strong_count() > 0);
+            living.push(Arc::downgrade(&connection));
         }
     }
-
-    fn write(&self, to: &TcpStream, mut bytes: &[u8], shared: &Shared) -> bool {
-        while !bytes.is_empty() {
-            if self.is_over(shared) {
-                return false;
-            }
-            match send(to, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(sent) => bytes = &bytes[sent..],
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    ready(to, PollFlags::OUT);
-                }
-                Err(_) => {
-                    self.reset(shared);
-                    return false;
-                }
-            }
-        }
-        true
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, SeqCst);
-    }
-}
-
-/// Waits for one tick at most; says whether there is something to do.
-fn ready(socket: &impl AsFd, what: PollFlags) -> bool {
-    let mut polled = [PollFd::new(socket, what)];
-    matches!(poll(&mut polled, Some(&TICK)), Ok(count) if count > 0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
