@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renkei_transfer::ssh::{Options, Prompt};
-use renkei_transfer::{Ending, Location, Observer, Request, Summary, Verified};
+use renkei_transfer::{Ending, Location, Observer, Request, Stop, Summary, Verified};
 
 #[derive(Debug)]
 pub struct VerifyRequest {
@@ -14,17 +14,6 @@ pub struct VerifyRequest {
     pub target: Location,
     pub ssh: Options,
     pub timeout: Duration,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Stop;
-
-impl Stop {
-    pub fn new() -> Self {
-        Self
-    }
-
-    pub fn interrupt(&self) {}
 }
 
 fn nothing() -> Summary {
@@ -47,10 +36,6 @@ fn nothing() -> Summary {
         notes: Vec::new(),
         cause: None,
     }
-}
-
-pub fn copy(_: Request, _: Arc<dyn Prompt>, _: Arc<dyn Observer>, _: Stop) -> impl Future<Output = Summary> {
-    ready(nothing())
 }
 
 pub fn verify(_: VerifyRequest, _: Arc<dyn Prompt>, _: Arc<dyn Observer>, _: Stop) -> impl Future<Output = Summary> {

@@ -4,11 +4,10 @@ use std::process;
 use std::sync::Arc;
 
 use renkei_transfer::ssh::Prompt;
-use renkei_transfer::{Observer, Summary};
+use renkei_transfer::{Observer, Stop, Summary};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::Stop;
 use crate::exit;
 use crate::printer::{Output, Screen, Task};
 use crate::terminal::Terminal;

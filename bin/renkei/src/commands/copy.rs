@@ -2,7 +2,6 @@
 
 use renkei_transfer::Request;
 
-use crate::engine;
 use crate::printer::Output;
 use crate::session;
 use crate::settings::task;
@@ -11,6 +10,6 @@ use crate::settings::task;
 pub fn run(request: Request, output: Output) -> u8 {
     let task = task(&request);
     session::run(output, task, |prompt, observer, stop| {
-        engine::copy(request, prompt, observer, stop)
+        renkei_transfer::copy(request, prompt, observer, stop)
     })
 }
