@@ -7,8 +7,9 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 
-use super::error::FileError;
+use super::error::{FileError, Operation};
 use super::meta::{Attributes, Meta};
 use super::output::{Existing, Finish, Manner, Output, Stored};
 use super::root::Root;
@@ -114,6 +115,9 @@ fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
 fn store(file: &SmallTarget, output: Output) -> Result<SmallStored, FileError> {
     let mut parts: Vec<_> = file.data.iter().map(|part| IoSlice::new(part)).collect();
     let manner = output.manner();
+    if manner == Manner::DirectoryReadOnly && file.existing == Existing::Keep {
+        return Err(file.root.fail(&file.rel, Operation::Create, Errno::EXIST));
+    }
     if let Err(error) = output.write_at(0, &mut parts) {
         output.discard();
         return Err(error);

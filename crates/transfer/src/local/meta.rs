@@ -1,6 +1,6 @@
 //! Attributes of a file as this program uses them, and those that it sets.
 
-use rustix::fs::{FileType, Mode, Stat, Timespec, Timestamps};
+use rustix::fs::{FileType, Mode, RawMode, Stat, Timespec, Timestamps};
 
 /// The nine permission bits.
 const NINE: u32 = 0o777;
@@ -192,18 +192,28 @@ impl Permissions {
     /// For a file.
     pub(super) fn for_file(self) -> Mode {
         match self {
-            Self::Nine(mode) => Mode::from_raw_mode(mode & NINE),
-            Self::Twelve(mode) => Mode::from_raw_mode(mode & TWELVE),
+            Self::Nine(mode) => mode_of(mode & NINE),
+            Self::Twelve(mode) => mode_of(mode & TWELVE),
         }
     }
 
     /// For a directory that has `current` (twelve bits).
     pub(super) fn for_dir(self, current: u32) -> Mode {
         match self {
-            Self::Nine(mode) => Mode::from_raw_mode(current & TWELVE & !NINE | mode & NINE),
-            Self::Twelve(mode) => Mode::from_raw_mode(mode & TWELVE),
+            Self::Nine(mode) => mode_of(current & TWELVE & !NINE | mode & NINE),
+            Self::Twelve(mode) => mode_of(mode & TWELVE),
         }
     }
+}
+
+/// As this system's calls take it.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::unnecessary_cast,
+    reason = "its width differs between systems"
+)]
+pub(super) fn mode_of(bits: u32) -> Mode {
+    Mode::from_bits_truncate(bits as RawMode)
 }
 
 /// Times to set.

@@ -4,7 +4,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::{FileError, Operation};
-use super::meta::{Attributes, Kind, Meta, Permissions, Times};
+use super::meta::{Attributes, Kind, Meta, Permissions, Times, mode_of};
 use super::root::{Place, Root, check_name};
 use super::sys;
 
@@ -52,7 +52,7 @@ impl Root {
     /// Something else stands there, a link also if it points to a directory; or the system refuses.
     pub fn make_dir(&self, rel: &[u8]) -> Result<Made, FileError> {
         let place = self.place(rel)?;
-        let mode = mode(UNFINISHED_DIR);
+        let mode = mode_of(UNFINISHED_DIR);
         match rustix::fs::mkdirat(place.dir(), place.name, mode) {
             Ok(()) => Ok(Made::New),
             Err(Errno::EXIST) => {
@@ -70,7 +70,7 @@ impl Root {
         if wanted == meta.mode || !sys::is_ours(meta.owner) {
             return Ok(());
         }
-        self.chmod_dir(rel, mode(wanted))
+        self.chmod_dir(rel, mode_of(wanted))
     }
 
     /// Gives a directory its permissions and times, after everything in it is done. The empty path is the root itself.
@@ -175,8 +175,4 @@ fn put(place: &Place<'_>, temp: &[u8], make: impl Fn(&[u8]) -> Result<(), Errno>
         Ok(()) | Err(Errno::NOENT) => renamed,
         Err(error) => renamed.and(Err(error)),
     }
-}
-
-fn mode(bits: u32) -> Mode {
-    Mode::from_bits_truncate(bits)
 }
