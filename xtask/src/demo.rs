@@ -39,7 +39,7 @@ pub fn run() -> Result<()> {
         println!("{:6} {}", thing.name, thing.what);
     }
     println!();
-    println!("{:34} {:>20} {:>14}", "", "renkei cp --verify", "scp");
+    println!("{:26} {:>22} {:>22}", "", "renkei cp --verify", "scp");
     let stage = Stage {
         renkei: &renkei,
         config: sshd.ssh_config(),
@@ -153,7 +153,7 @@ impl Stage<'_> {
         for ((way, ours), theirs) in ["to the server", "from the server"].into_iter().zip(renkei).zip(scp) {
             let label = format!("{}, {way}", thing.name);
             let theirs = theirs.map_or_else(|_| "failed".to_owned(), |time| shown(time, thing.bytes));
-            println!("{label:34} {:>20} {theirs:>14}", shown(ours, thing.bytes));
+            println!("{label:26} {:>22} {theirs:>22}", shown(ours, thing.bytes));
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ fn timed(command: &mut Command) -> Result<Duration> {
 
 fn shown(time: Duration, bytes: u64) -> String {
     let seconds = time.as_secs_f64();
-    format!("{seconds:.2} s {:4.0} MB/s", bytes as f64 / 1e6 / seconds)
+    format!("{seconds:.2} s, {:.0} MB/s", bytes as f64 / 1e6 / seconds)
 }
 
 fn server_version() -> String {

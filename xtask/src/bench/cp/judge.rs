@@ -46,7 +46,7 @@ impl Verdict {
     }
 }
 
-/// Judges every promise of a case in one direction, memory last.
+/// Judges every promise of a case in one direction.
 pub fn judge(results: &Results, case: &Case, direction: Direction) -> Vec<Judgement> {
     let (Some(targets), Some(row)) = (
         case.targets(direction),
@@ -63,11 +63,19 @@ pub fn judge(results: &Results, case: &Case, direction: Direction) -> Vec<Judgem
         direction,
         ours: case.ours(),
     };
-    targets
-        .iter()
-        .map(|target| judge.one(*target))
-        .chain([judge.memory()])
-        .collect()
+    targets.iter().map(|target| judge.one(*target)).collect()
+}
+
+/// Judges the largest resident size that `renkei cp` had in any case, which is promised for all of them.
+pub fn judge_memory(results: &Results) -> Judgement {
+    let ours = [Kind::Renkei, Kind::RenkeiVerify, Kind::RenkeiJson];
+    let samples = results
+        .rows()
+        .flat_map(|row| ours.iter().flat_map(|kind| row.samples(*kind)));
+    let peak = samples.map(|sample| sample.peak_bytes as f64).reduce(f64::max);
+    compare("< 200 MB".to_owned(), peak, Some(MEMORY), |peak, most| {
+        (format!("{:.0} MB", peak / 1e6), Verdict::of(peak < most))
+    })
 }
 
 struct Judge<'a> {
@@ -185,15 +193,6 @@ impl Judge<'_> {
                 format!("{:.2} × ({ours:.2} s, {longest:.2} s)", ours / longest),
                 Verdict::of(ours <= factor * longest),
             )
-        })
-    }
-
-    fn memory(&self) -> Judgement {
-        let ours = [Kind::Renkei, Kind::RenkeiVerify, Kind::RenkeiJson];
-        let samples = ours.iter().flat_map(|kind| self.row.samples(*kind));
-        let peak = samples.map(|sample| sample.peak_bytes as f64).reduce(f64::max);
-        compare("memory < 200 MB".to_owned(), peak, Some(MEMORY), |peak, most| {
-            (format!("{:.0} MB", peak / 1e6), Verdict::of(peak < most))
         })
     }
 

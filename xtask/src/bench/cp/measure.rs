@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use renkei_testkit::wait;
 use serde::{Deserialize, Serialize};
 
+use super::case::Data;
 use super::place::Place;
 
 /// A run that takes longer is ended and counts as failed.
@@ -37,6 +38,8 @@ pub struct Sample {
     pub data_seconds: Option<f64>,
     /// Bytes of content that were to be copied.
     pub bytes: u64,
+    /// Files that were to be copied.
+    pub files: u64,
     /// SFTP requests, where the tool tells.
     pub requests: Option<u64>,
     /// Bytes a second that the path gave to iperf3 just after.
@@ -70,8 +73,8 @@ impl Sample {
     }
 }
 
-/// Runs `words`, which copy `bytes`, at the client of `place`.
-pub fn run(place: &Place, words: &[OsString], bytes: u64) -> Result<Sample> {
+/// Runs `words`, which copy `data`, at the client of `place`.
+pub fn run(place: &Place, words: &[OsString], data: Data) -> Result<Sample> {
     let scratch = tempfile::tempdir()?;
     let (figures, output, errors) = (
         scratch.path().join("time"),
@@ -98,7 +101,7 @@ pub fn run(place: &Place, words: &[OsString], bytes: u64) -> Result<Sample> {
     let status = command.status().context("cannot start `timeout` and `time`")?;
     let seconds = start.elapsed().as_secs_f64();
     let busy = Processors::read()?.busy_since(&processors);
-    wait::until("the server's sessions to end", || place.sessions() == 0)?;
+    wait::until("the server's sessions to end and be counted", || place.sessions() == 0)?;
     let server_cpu = place.server_cpu()? - server;
 
     let times = std::fs::read_to_string(&figures).unwrap_or_default();
@@ -111,7 +114,8 @@ pub fn run(place: &Place, words: &[OsString], bytes: u64) -> Result<Sample> {
         peak_bytes,
         busy,
         data_seconds: summary.as_ref().and_then(|summary| summary["data_seconds"].as_f64()),
-        bytes,
+        bytes: data.bytes(),
+        files: data.files(),
         requests: summary.as_ref().and_then(|summary| summary["requests"].as_u64()),
         limit: None,
         factor: 1,

@@ -259,8 +259,8 @@ impl Bench {
             source,
             target: &stage.target,
         };
-        let bytes = self.shrunk(case.data).bytes();
-        let mut sample = measure::run(place, &self.programs.words(turn.kind, errand), bytes)?;
+        let data = self.shrunk(case.data);
+        let mut sample = measure::run(place, &self.programs.words(turn.kind, errand), data)?;
         if turn.round == 0 && sample.error.is_none() {
             sample.error = content::compare(source, &stage.target)
                 .err()

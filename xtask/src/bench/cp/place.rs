@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use renkei_testkit::{Sshd, Wan, wait, wan};
+use renkei_testkit::{Sshd, Wan, process, wait, wan};
 use tempfile::TempDir;
 
 use super::case::{Direction, Link, Way};
@@ -105,9 +105,10 @@ impl Place {
         pids.map(measure::children_cpu).sum()
     }
 
-    /// Sessions that have not ended.
+    /// Sessions that have not ended, or whose time sshd has not taken over yet.
     pub fn sessions(&self) -> usize {
-        self.servers().into_iter().map(Sshd::connections).sum()
+        let pids = self.servers().into_iter().filter_map(Sshd::pid);
+        pids.map(|pid| process::children(pid).len()).sum()
     }
 
     /// Bytes a second that iperf3 gets for about `seconds`.

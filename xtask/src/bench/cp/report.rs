@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::case::{Case, DIRECTIONS, Direction, GROUPS};
 use super::contender::Kind;
-use super::judge::{Verdict, judge};
+use super::judge::{Verdict, judge, judge_memory};
 use super::measure::{Sample, median};
 use super::result::{Results, Row, RowId};
 use crate::machine::Machine;
@@ -88,7 +88,13 @@ fn promises(page: &mut String, results: &Results) -> Result<()> {
                 continue;
             }
             let judgements = judge(results, case, direction);
-            if judgements.is_empty() {
+            if results
+                .row(RowId {
+                    case: case.name,
+                    direction,
+                })
+                .is_none()
+            {
                 let open = Verdict::Open.word();
                 writeln!(
                     page,
@@ -111,7 +117,12 @@ fn promises(page: &mut String, results: &Results) -> Result<()> {
             }
         }
     }
-    page.push('\n');
+    let memory = judge_memory(results);
+    let (promise, measured, verdict) = (memory.promise, memory.measured, memory.verdict.word());
+    writeln!(
+        page,
+        "| resident memory in all of these | | {promise} | {measured} | {verdict} |\n"
+    )?;
     Ok(())
 }
 
@@ -127,7 +138,7 @@ fn figures(page: &mut String, case: &Case, direction: Direction, row: &Row) -> R
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     )?;
     for (kind, name, samples) in &row.contenders {
-        writeln!(page, "{}", line(case, row, *kind, name, samples))?;
+        writeln!(page, "{}", line(row, *kind, name, samples))?;
     }
     let ran = |kind: Kind| row.contenders.iter().any(|(other, ..)| *other == kind);
     for (kind, _) in case.contenders.iter().filter(|(kind, _)| !ran(*kind)) {
@@ -136,7 +147,7 @@ fn figures(page: &mut String, case: &Case, direction: Direction, row: &Row) -> R
     Ok(())
 }
 
-fn line(case: &Case, row: &Row, kind: Kind, name: &str, samples: &[Sample]) -> String {
+fn line(row: &Row, kind: Kind, name: &str, samples: &[Sample]) -> String {
     let Some(seconds) = row.seconds(kind) else {
         let error = samples
             .iter()
@@ -148,6 +159,7 @@ fn line(case: &Case, row: &Row, kind: Kind, name: &str, samples: &[Sample]) -> S
             error.replace('|', "/")
         );
     };
+    let (bytes, files) = samples.first().map_or((0, 1), |sample| (sample.bytes, sample.files));
     let figure = |figure: fn(&Sample) -> Option<f64>, digits: usize, unit: f64| {
         row.median(kind, figure)
             .map_or_else(String::new, |value| format!("{:.digits$}", value / unit))
@@ -168,7 +180,7 @@ fn line(case: &Case, row: &Row, kind: Kind, name: &str, samples: &[Sample]) -> S
         .filter_map(|sample| sample.requests)
         .map(|requests| requests as f64)
         .collect();
-    let per_file = median(requests).map_or_else(String::new, |all| format!("{:.2}", all / case.data.files() as f64));
+    let per_file = median(requests).map_or_else(String::new, |all| format!("{:.2}", all / files as f64));
     let of_limit = row.median(kind, |sample| {
         sample
             .rate()
@@ -177,7 +189,7 @@ fn line(case: &Case, row: &Row, kind: Kind, name: &str, samples: &[Sample]) -> S
     });
     format!(
         "| {name} | {rounds} | {about}{seconds:.2} | {about}{:.1} | {about}{} | {about}{} | {} % | {} | {} | {per_file} |",
-        case.data.bytes() as f64 / seconds / 1e6,
+        bytes as f64 / seconds / 1e6,
         figure(|sample| Some(sample.client_cpu), 2, 1.0),
         figure(|sample| Some(sample.server_cpu), 2, 1.0),
         figure(|sample| Some(sample.busy), 0, 0.01),

@@ -71,6 +71,11 @@ impl Results {
         }
     }
 
+    /// Every row.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values()
+    }
+
     /// A row, if it was measured.
     pub fn row(&self, id: RowId<'_>) -> Option<&Row> {
         self.rows.get(&id.key())
