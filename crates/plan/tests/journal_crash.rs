@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::once;
 
 use proptest::prelude::*;
 use renkei_plan::PIECE;
@@ -297,7 +298,7 @@ impl World {
             at: self.at(),
             durability: self.durability,
         });
-        for file in 0..PATHS.len() {
+        for (file, path) in PATHS.into_iter().enumerate() {
             let compare = checks & (1 << file) != 0;
             if let Some((seq, in_doubt)) = self.finished(resume, file) {
                 let all = (0..PIECES).collect();
@@ -325,7 +326,7 @@ impl World {
                     );
                 }
             }
-            let Some(unfinished) = resume.unfinished().find(|one| one.path == PATHS[file]) else {
+            let Some(unfinished) = resume.unfinished().find(|one| one.path == path) else {
                 continue;
             };
             let seq = unfinished.seq.0;
@@ -338,7 +339,7 @@ impl World {
                 } else if compare {
                     self.write(Record::Lost {
                         seq: FileSeq(seq),
-                        runs: Cow::Owned(vec![piece..piece + 1]),
+                        runs: once(piece..piece + 1).collect(),
                     });
                 }
             }
@@ -356,7 +357,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 8 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_a_crash_has_lost_is_believed(steps in steps(), by_age: bool) {

@@ -1,6 +1,7 @@
 //! The journal's bytes: compact, torn tails told from damage, and no changed byte ever believed.
 
 use std::borrow::Cow;
+use std::iter::once;
 
 use proptest::prelude::*;
 use renkei_plan::journal::{
@@ -82,7 +83,7 @@ fn records() -> Vec<Record<'static>> {
         },
         Record::Lost {
             seq,
-            runs: Cow::Owned(vec![0..1]),
+            runs: once(0..1).collect(),
         },
         Record::Durable {
             seq,
@@ -333,7 +334,7 @@ fn the_id_depends_on_all_of_the_identity_and_on_nothing_else() {
     // Written down so that a later version finds the journals of this one.
     assert_eq!(id.as_str(), "rb2rzex3vt");
     assert_eq!(id.as_str().parse::<TransferId>().as_ref(), Ok(&id));
-    let mut others = vec![identity.clone(); 6];
+    let mut others = vec![identity; 6];
     others[0].sources.swap(0, 1);
     others[1].target.push(b'x');
     others[2].cwd.push(b'x');

@@ -58,7 +58,7 @@ fn pieces(seq: u64, first: u64, count: u8, seconds: u64) -> Record<'static> {
 fn durable(seq: u64, run: std::ops::Range<u64>, seconds: u64) -> Record<'static> {
     Record::Durable {
         seq: FileSeq(seq),
-        runs: Cow::Owned(vec![run]),
+        runs: std::iter::once(run).collect(),
         at: at(seconds),
     }
 }
@@ -351,7 +351,7 @@ fn what_contradicts_itself_is_refused() {
         &[pieces(0, 1, 2, 1)],
         Inconsistent::Piece {
             seq: FileSeq(0),
-            piece: 2,
+            piece: 1,
         },
     );
     let elsewhere = Record::Begin {

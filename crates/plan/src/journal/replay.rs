@@ -30,12 +30,12 @@ pub enum Inconsistent {
     /// Something happened to a file that was never begun.
     #[error("file {0} was never begun")]
     NeverBegun(FileSeq),
-    /// A piece that the file does not have, or that was acknowledged as durable with two values.
-    #[error("piece {piece} of file {seq} does not fit")]
+    /// Pieces that the file does not have.
+    #[error("the pieces from {piece} on are not all in file {seq}")]
     Piece {
         /// The file.
         seq: FileSeq,
-        /// The piece.
+        /// The first of them.
         piece: u64,
     },
     /// A file below a source of which it is not known where it landed.
@@ -282,16 +282,14 @@ impl Replay {
             return Ok(());
         };
         let count = pieces_in(open.file.identity.size);
-        for (piece, cv) in (first..).zip(cvs) {
-            if piece >= count {
-                return Err(Inconsistent::Piece { seq, piece });
-            }
+        let end = first.checked_add(cvs.len() as u64).filter(|end| *end <= count);
+        let end = end.ok_or(Inconsistent::Piece { seq, piece: first })?;
+        for (piece, cv) in (first..end).zip(cvs) {
             if !open.file.durable.contains(piece) {
                 open.acknowledged.insert(piece, Acknowledged { cv: *cv, at: Some(now) });
             }
         }
         if by_age {
-            let end = first.saturating_add(cvs.len() as u64);
             self.ageing.push_back((now, seq, first, end));
         }
         Ok(())
