@@ -24,6 +24,8 @@ pub enum Login {
 }
 
 /// A private account.
+///
+/// It is a stranger on this machine: it can write only to its home and to what a test opens to it, unless its number is 0.
 #[derive(Clone, Debug)]
 pub struct Account {
     name: String,
