@@ -1,20 +1,11 @@
 //! The calls into the library that the commands make.
 
 use std::future::ready;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use renkei_transfer::ssh::{Options, Prompt};
-use renkei_transfer::{Ending, Location, Observer, Request, Stop, Summary, Verified};
-
-#[derive(Debug)]
-pub struct VerifyRequest {
-    pub manifest: PathBuf,
-    pub target: Location,
-    pub ssh: Options,
-    pub timeout: Duration,
-}
+use renkei_transfer::ssh::Prompt;
+use renkei_transfer::{Ending, Observer, Request, Stop, Summary, Verified, VerifyRequest};
 
 fn nothing() -> Summary {
     Summary {

@@ -14,4 +14,4 @@ mod whole_file;
 pub use copy::{Stop, copy};
 pub use event::{Bottleneck, Ending, Event, Failure, Observer, Progress, Summary, Verified};
 pub use renkei_ssh as ssh;
-pub use request::{Checkpoint, Existing, Filter, Location, Request, Tuning};
+pub use request::{Checkpoint, Existing, Filter, Location, Request, Tuning, VerifyRequest};

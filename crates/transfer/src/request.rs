@@ -113,6 +113,19 @@ pub struct Checkpoint {
     pub write: Option<PathBuf>,
 }
 
+/// A check of what stands at a target against a manifest.
+#[derive(Clone, Debug)]
+pub struct VerifyRequest {
+    /// The manifest that a copy wrote.
+    pub manifest: PathBuf,
+    /// What was the target of that copy.
+    pub target: Location,
+    /// How connections are made.
+    pub ssh: SshOptions,
+    /// How long nothing may work before the check ends.
+    pub timeout: Duration,
+}
+
 /// One `--include` or `--exclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {

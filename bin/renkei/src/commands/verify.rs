@@ -1,6 +1,8 @@
 //! `renkei verify`.
 
-use crate::engine::{self, VerifyRequest};
+use renkei_transfer::VerifyRequest;
+
+use crate::engine;
 use crate::printer::{Output, Task};
 use crate::session;
 

@@ -122,9 +122,10 @@ struct Asker {
 
 impl Prompt for Asker {
     fn ask(&self, text: &str, echo: Echo) -> Result<String, PromptError> {
+        let text = text::safe(text);
         match &self.bar {
-            Some(bar) => bar.aside(|| Terminal.ask(text, echo)),
-            None => Terminal.ask(text, echo),
+            Some(bar) => bar.aside(|| Terminal.ask(&text, echo)),
+            None => Terminal.ask(&text, echo),
         }
     }
 

@@ -173,12 +173,17 @@ fn verified(summary: &Summary) -> String {
     }
 }
 
-/// A message that may carry text of a server: lines stay lines, anything else that a terminal could act upon is escaped.
+/// A message that may carry text of a server, without the space at its end: see [`safe`].
+pub fn message(text: &str) -> String {
+    safe(text.trim_end())
+}
+
+/// Text that may be a server's: lines stay lines, anything else that a terminal could act upon is escaped.
 ///
 /// Names in it have been through [`Printable`] already, so a backslash is not doubled here.
-pub fn message(text: &str) -> String {
+pub fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
+    for c in text.chars() {
         if c == '\n' || is_printable(c) {
             safe.push(c);
         } else {

@@ -13,15 +13,14 @@ mod verify;
 
 use std::path::PathBuf;
 
-use renkei_transfer::Request;
 use renkei_transfer::ssh::{Family, Options};
+use renkei_transfer::{Request, VerifyRequest};
 
 pub use mscp::recalled_checkpoint;
 pub use recall::{Program, Recall, RecallError};
 pub use usage::UsageError;
 
 use crate::arguments;
-use crate::engine::VerifyRequest;
 use crate::printer::{Form, Output, Task, Verbosity};
 
 /// One command, understood.

@@ -1,8 +1,9 @@
 //! The meaning of `renkei verify`.
 
+use renkei_transfer::VerifyRequest;
+
 use super::{Settings, UsageError, output, ssh_options};
 use crate::arguments::verify::Verify;
-use crate::engine::VerifyRequest;
 use crate::location;
 
 /// Understands a command line.

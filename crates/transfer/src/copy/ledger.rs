@@ -109,6 +109,12 @@ impl Ledger {
         self.event(Event::Skipped { path: path.to_vec(), reason: reason.to_owned() });
     }
 
+    /// It cannot be copied at all, which everyone is told.
+    pub fn left_out(&self, path: &[u8], reason: &str) {
+        self.skipped.fetch_add(1, Relaxed);
+        self.event(Event::LeftOut { path: path.to_vec(), reason: reason.to_owned() });
+    }
+
     /// One path failed; the rest goes on.
     pub fn failed(&self, path: &[u8], trouble: &Trouble) {
         self.failed_because(path, trouble.reason());

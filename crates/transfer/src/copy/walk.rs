@@ -243,7 +243,7 @@ impl Walk {
                 Kind::Dir => {
                     let loops = facts.id.is_some_and(|id| dir.above.contains(&id));
                     if loops {
-                        self.shared.ledger.skipped(&source.path(), "a directory above it, by way of a link");
+                        self.shared.ledger.left_out(&source.path(), "a directory above it, by way of a link");
                         continue;
                     }
                     let mut above = dir.above.clone();
@@ -256,7 +256,7 @@ impl Walk {
                         links.next().await.transpose()?;
                     }
                 }
-                Kind::Other(special) => self.shared.ledger.skipped(&source.path(), special.name()),
+                Kind::Other(special) => self.shared.ledger.left_out(&source.path(), special.name()),
             }
         }
         while links.next().await.transpose()?.is_some() {}
