@@ -10,6 +10,7 @@ mod exit;
 mod invocation;
 mod location;
 mod printer;
+mod processors;
 mod session;
 mod settings;
 mod terminal;
