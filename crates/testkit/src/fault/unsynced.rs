@@ -1,7 +1,8 @@
 //! A host that crashes: what was written and not synced is lost, though its length is not.
 //!
 //! The servers write down each WRITE, fsync, RENAME and REMOVE in one file; [`lose`] replays it and puts zeros where no fsync
-//! came after. Paths are those of the requests; a file that is written through two names is not recognised as one.
+//! came after. A file is known by the path of the request: one that is written under two names, or renamed while it is open,
+//! is not recognised as one.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -26,25 +27,35 @@ impl Record {
     }
 
     pub(super) fn written(&mut self, path: &[u8], offset: u64, length: usize) -> io::Result<()> {
-        self.line(&format!("w {} {offset} {length}\n", hex(path)))
+        self.line(&format!("w {} {offset} {length}\n", full(path)))
     }
 
     pub(super) fn synced(&mut self, path: &[u8]) -> io::Result<()> {
-        self.line(&format!("s {}\n", hex(path)))
+        self.line(&format!("s {}\n", full(path)))
     }
 
     pub(super) fn renamed(&mut self, from: &[u8], to: &[u8]) -> io::Result<()> {
-        self.line(&format!("r {} {}\n", hex(from), hex(to)))
+        self.line(&format!("r {} {}\n", full(from), full(to)))
     }
 
     pub(super) fn removed(&mut self, path: &[u8]) -> io::Result<()> {
-        self.line(&format!("d {}\n", hex(path)))
+        self.line(&format!("d {}\n", full(path)))
     }
 
     /// One write(2), so that the lines of several servers do not mix.
     fn line(&mut self, line: &str) -> io::Result<()> {
         self.0.write_all(line.as_bytes())
     }
+}
+
+/// The path from the root in hexadecimal, since the test works in another directory than the server.
+fn full(path: &[u8]) -> String {
+    let path = OsStr::from_bytes(path);
+    // It fails only for an empty path, which names no file.
+    hex(std::path::absolute(path)
+        .unwrap_or_else(|_| path.into())
+        .as_os_str()
+        .as_bytes())
 }
 
 /// Overwrites what was never synced by zeros; gives how many bytes that were.
