@@ -94,7 +94,9 @@ impl Base {
         match self {
             Self::Near(root) => {
                 let (root, rel) = (Arc::clone(root), rel.to_vec());
-                blocking(move || root.find(&rel)).await.map(|meta| meta.as_ref().map(Facts::from))
+                blocking(move || root.find(&rel))
+                    .await
+                    .map(|meta| meta.as_ref().map(Facts::from))
             }
             Self::Far { server, dir } => {
                 let path = far_path(dir, rel);
@@ -166,7 +168,11 @@ impl Base {
                 let (path, attrs) = (far_path(dir, rel), keep.far(facts));
                 let set = |sftp: Sftp| {
                     let path = path.clone();
-                    async move { sftp.setstat(&path, &attrs).await.map_err(Trouble::far("set attributes of", &path)) }
+                    async move {
+                        sftp.setstat(&path, &attrs)
+                            .await
+                            .map_err(Trouble::far("set attributes of", &path))
+                    }
                 };
                 server.run(set).await
             }
@@ -178,7 +184,15 @@ impl Base {
         match self {
             Self::Near(root) => {
                 let (root, rel, text, temp) = (Arc::clone(root), rel.to_vec(), text.to_vec(), temp.to_vec());
-                blocking(move || root.make_link(&NewLink { rel: &rel, target: &text, temp: &temp, times: None })).await
+                blocking(move || {
+                    root.make_link(&NewLink {
+                        rel: &rel,
+                        target: &text,
+                        temp: &temp,
+                        times: None,
+                    })
+                })
+                .await
             }
             Self::Far { server, dir } => {
                 let (path, temp) = (far_path(dir, rel), far_path(dir, &sibling(rel, temp)));
@@ -190,11 +204,13 @@ impl Base {
                             // Left by an attempt whose answer was lost with its connection.
                             Err(error) if error.code() == Some(StatusCode::Failure) => {
                                 let _ = sftp.remove(&temp).await;
-                                sftp.symlink(&text, &temp).await.map_err(Trouble::far("make the link", &path))?;
+                                sftp.symlink(&text, &temp)
+                                    .await
+                                    .map_err(Trouble::far("make the link", &path))?;
                             }
                             Err(error) => return Err(Trouble::far("make the link", &path)(error)),
                         }
-                        super::publish::replace(&sftp, &temp, &path).await
+                        super::publish::replace(&sftp, &temp, &path, &|_| {}).await
                     }
                 };
                 server.run(make).await
@@ -207,11 +223,21 @@ impl Base {
         match self {
             Self::Near(root) => {
                 let (root, first, rel, temp) = (Arc::clone(root), first.to_vec(), rel.to_vec(), temp.to_vec());
-                blocking(move || root.make_hard_link(&NewHardLink { rel: &rel, existing: &first, temp: &temp })).await
+                blocking(move || {
+                    root.make_hard_link(&NewHardLink {
+                        rel: &rel,
+                        existing: &first,
+                        temp: &temp,
+                    })
+                })
+                .await
             }
             Self::Far { server, dir } => {
-                let (from, path, temp) =
-                    (far_path(dir, first), far_path(dir, rel), far_path(dir, &sibling(rel, temp)));
+                let (from, path, temp) = (
+                    far_path(dir, first),
+                    far_path(dir, rel),
+                    far_path(dir, &sibling(rel, temp)),
+                );
                 let make = |sftp: Sftp| {
                     let (from, path, temp) = (from.clone(), path.clone(), temp.clone());
                     async move {
@@ -220,8 +246,10 @@ impl Base {
                             return Err(Trouble::Other { path, reason });
                         }
                         let _ = sftp.remove(&temp).await;
-                        sftp.hardlink(&from, &temp).await.map_err(Trouble::far("make the hard link", &path))?;
-                        let replaced = super::publish::replace(&sftp, &temp, &path).await;
+                        sftp.hardlink(&from, &temp)
+                            .await
+                            .map_err(Trouble::far("make the hard link", &path))?;
+                        let replaced = super::publish::replace(&sftp, &temp, &path, &|_| {}).await;
                         // rename(2) does nothing if both names are the same file already.
                         let _ = sftp.remove(&temp).await;
                         replaced
@@ -306,7 +334,9 @@ async fn far_attributes(sftp: Sftp, path: Vec<u8>, follow: Follow) -> Result<Opt
     match reply.await {
         Ok(attrs) => match Facts::from_attrs(&attrs) {
             Some(facts) => Ok(Some(facts)),
-            None => Err(Trouble::Hostile { what: "attributes without a type".into() }),
+            None => Err(Trouble::Hostile {
+                what: "attributes without a type".into(),
+            }),
         },
         Err(error) if error.code() == Some(StatusCode::NoSuchFile) => Ok(None),
         Err(error) => Err(Trouble::far("look at", &path)(error)),
@@ -314,7 +344,9 @@ async fn far_attributes(sftp: Sftp, path: Vec<u8>, follow: Follow) -> Result<Opt
 }
 
 async fn make_dir_far(sftp: Sftp, path: Vec<u8>) -> Result<Made, Trouble> {
-    let Err(refused) = sftp.mkdir(&path, &Attrs::with_mode(0o700)).await else { return Ok(Made::New) };
+    let Err(refused) = sftp.mkdir(&path, &Attrs::with_mode(0o700)).await else {
+        return Ok(Made::New);
+    };
     if refused.is_transient() {
         return Err(Trouble::far("make the directory", &path)(refused));
     }
@@ -328,7 +360,10 @@ async fn make_dir_far(sftp: Sftp, path: Vec<u8>) -> Result<Made, Trouble> {
             }
             Ok(Made::Existed)
         }
-        Ok(_) => Err(Trouble::Other { path, reason: "something that is not a directory is in the way".into() }),
+        Ok(_) => Err(Trouble::Other {
+            path,
+            reason: "something that is not a directory is in the way".into(),
+        }),
         Err(error) if error.is_transient() => Err(Trouble::far("look at", &path)(error)),
         Err(_) => Err(Trouble::far("make the directory", &path)(refused)),
     }
@@ -366,11 +401,7 @@ fn list_near(root: &Root, rel: &[u8], sender: &mpsc::Sender<Result<Names, Troubl
 }
 
 /// Lists a directory, and again from the start on another session where one is lost, leaving out what was sent.
-async fn list_far(
-    server: &Server,
-    path: &[u8],
-    sender: &mpsc::Sender<Result<Names, Trouble>>,
-) -> Result<(), Trouble> {
+async fn list_far(server: &Server, path: &[u8], sender: &mpsc::Sender<Result<Names, Trouble>>) -> Result<(), Trouble> {
     let mut seen = HashMap::new();
     for pass in 0u32.. {
         let sftp = server.any().await?;
@@ -416,14 +447,22 @@ async fn list_once(
                 continue;
             }
             if let Err(bad) = check_name(&name) {
-                refused = Some(format!("the name `{}` in `{}`: {bad}", Printable(&name), Printable(path)));
+                refused = Some(format!(
+                    "the name `{}` in `{}`: {bad}",
+                    Printable(&name),
+                    Printable(path)
+                ));
                 continue;
             }
             match seen.insert(short_hash(&name), pass) {
                 None => {}
                 Some(earlier) if earlier < pass => continue,
                 Some(_) => {
-                    refused = Some(format!("the name `{}` twice in `{}`", Printable(&name), Printable(path)));
+                    refused = Some(format!(
+                        "the name `{}` twice in `{}`",
+                        Printable(&name),
+                        Printable(path)
+                    ));
                     continue;
                 }
             }
@@ -441,7 +480,9 @@ async fn list_once(
             break Ok(());
         }
         if seen.len() > MOST_NAMES {
-            break Err(Trouble::Hostile { what: format!("an endless listing of `{}`", Printable(path)) });
+            break Err(Trouble::Hostile {
+                what: format!("an endless listing of `{}`", Printable(path)),
+            });
         }
     };
     drop(flights);

@@ -45,10 +45,15 @@ pub async fn copy(shared: &Arc<Shared>, ends: &Ends, items: &[Arc<Item>]) -> Vec
     if let Some(limiter) = &shared.limiter {
         limiter.take(items.iter().map(|item| item.facts.size).sum()).await;
     }
-    shared.log.begin(items.iter().map(Arc::as_ref), &shared.temps, shared.request.in_place);
+    shared
+        .log
+        .begin(items.iter().map(Arc::as_ref), &shared.temps, shared.request.in_place);
     let loaded = load(shared, ends, items).await;
     shared.ledger.content_begins();
-    let hashes: Vec<Option<Hash>> = loaded.iter().map(|content| shared.hash_small(content.as_ref().ok())).collect();
+    let hashes: Vec<Option<Hash>> = loaded
+        .iter()
+        .map(|content| shared.hash_small(content.as_ref().ok()))
+        .collect();
     let stored = store(shared, ends, items, loaded).await;
     let outcomes = items
         .iter()
@@ -103,7 +108,10 @@ async fn load(shared: &Shared, ends: &Ends, items: &[Arc<Item>]) -> Vec<Result<C
     let sources: Vec<SmallSource> = items
         .iter()
         .filter_map(|item| match &item.source.base {
-            Base::Near(root) => Some(SmallSource { root: Arc::clone(root), rel: item.source.rel.clone() }),
+            Base::Near(root) => Some(SmallSource {
+                root: Arc::clone(root),
+                rel: item.source.rel.clone(),
+            }),
             Base::Far { .. } => None,
         })
         .collect();
@@ -114,8 +122,15 @@ async fn load(shared: &Shared, ends: &Ends, items: &[Arc<Item>]) -> Vec<Result<C
         .into_iter()
         .map(|result| {
             let loaded = result?;
-            let parts = if loaded.data.is_empty() { Vec::new() } else { vec![Bytes::from(loaded.data)] };
-            Ok(Content { parts, facts: Facts::from(&loaded.meta) })
+            let parts = if loaded.data.is_empty() {
+                Vec::new()
+            } else {
+                vec![Bytes::from(loaded.data)]
+            };
+            Ok(Content {
+                parts,
+                facts: Facts::from(&loaded.meta),
+            })
         })
         .collect()
 }
@@ -125,8 +140,10 @@ async fn load_far(shared: &Shared, ends: &Ends, item: &Item) -> Result<Content, 
     let sftp = ends.source()?;
     let path = item.source.path();
     let most = u64::from(shared.request_size(sftp.limits().max_read));
-    let handle =
-        sftp.open(&path, OpenFlags::READ, &Attrs::none()).await.map_err(Trouble::far("open", &path))?;
+    let handle = sftp
+        .open(&path, OpenFlags::READ, &Attrs::none())
+        .await
+        .map_err(Trouble::far("open", &path))?;
     let wanted = item.facts.size + 1;
     let mut reads = Vec::new();
     let mut offset = 0;
@@ -151,12 +168,18 @@ async fn load_far(shared: &Shared, ends: &Ends, item: &Item) -> Result<Content, 
     }
     let end = short.unwrap_or(wanted);
     let content = if end == item.facts.size {
-        Content { parts, facts: item.facts }
+        Content {
+            parts,
+            facts: item.facts,
+        }
     } else {
         // Shorter or longer than the scan saw: read what follows until the server says that this is the end.
         read_rest(sftp, (&path, most), parts, end).await.map(|parts| {
             let size = parts.iter().map(|part| part.len() as u64).sum();
-            Content { parts, facts: Facts { size, ..item.facts } }
+            Content {
+                parts,
+                facts: Facts { size, ..item.facts },
+            }
         })?
     };
     drop(close.await);
@@ -169,8 +192,10 @@ async fn read_rest(
     mut parts: Vec<Bytes>,
     mut end: u64,
 ) -> Result<Vec<Bytes>, Trouble> {
-    let handle =
-        sftp.open(path, OpenFlags::READ, &Attrs::none()).await.map_err(Trouble::far("open", path))?;
+    let handle = sftp
+        .open(path, OpenFlags::READ, &Attrs::none())
+        .await
+        .map_err(Trouble::far("open", path))?;
     loop {
         let part = match sftp.read(&handle, end, most as u32).await {
             Ok(part) => part,
@@ -239,9 +264,14 @@ async fn store(
             None => match stored.next() {
                 Some(Ok(done)) => {
                     if done.manner == Manner::DirectoryReadOnly {
-                        shared.ledger.note("a directory may not be written; files in it were written in place");
+                        shared
+                            .ledger
+                            .note("a directory may not be written; files in it were written in place");
                     }
-                    Ok(Stored { size: done.stored.size, mtime: Some(done.stored.mtime.secs) })
+                    Ok(Stored {
+                        size: done.stored.size,
+                        mtime: Some(done.stored.mtime.secs),
+                    })
                 }
                 Some(Err(error)) => Err(Trouble::Near(error)),
                 None => Err(Trouble::Ended),
@@ -260,7 +290,9 @@ pub fn near_existing(existing: Existing) -> NearExisting {
 /// OPEN; then WRITE, FSETSTAT and CLOSE together; then, when all were answered OK, the rename.
 async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) -> Result<Stored, Trouble> {
     let sftp = ends.target()?;
-    let Base::Far { dir, .. } = &item.target.base else { return Err(Trouble::Ended) };
+    let Base::Far { dir, .. } = &item.target.base else {
+        return Err(Trouble::Ended);
+    };
     let path = item.target.path();
     let temp = far_path(dir, &sibling(&item.target.rel, &item.temp(&shared.temps)));
     let private = Attrs::with_mode(0o600);
@@ -268,7 +300,10 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
         return store_in_place(shared, sftp, &path, &content).await;
     }
     if let Some(attempt) = item.attempt.load(Relaxed).checked_sub(1) {
-        let left = far_path(dir, &sibling(&item.target.rel, &shared.temps.name(item.serial, attempt)));
+        let left = far_path(
+            dir,
+            &sibling(&item.target.rel, &shared.temps.name(item.serial, attempt)),
+        );
         let _ = sftp.remove(&left).await;
     }
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
@@ -278,7 +313,9 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
             // The directory may not be written; the file itself may.
             return match store_in_place(shared, sftp, &path, &content).await {
                 Ok(stored) => {
-                    shared.ledger.note("a directory may not be written; files in it were written in place");
+                    shared
+                        .ledger
+                        .note("a directory may not be written; files in it were written in place");
                     Ok(stored)
                 }
                 Err(trouble) if trouble.is_lost() => Err(trouble),
@@ -288,7 +325,9 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
         Err(error) if error.code() == Some(StatusCode::Failure) => {
             // Something is in the way: a temporary file of an attempt that was cut off has the same name.
             let _ = sftp.remove(&temp).await;
-            sftp.open(&temp, flags, &private).await.map_err(Trouble::far("make a file beside", &path))?
+            sftp.open(&temp, flags, &private)
+                .await
+                .map_err(Trouble::far("make a file beside", &path))?
         }
         Err(error) => return Err(Trouble::far("make a file beside", &path)(error)),
     };
@@ -296,21 +335,30 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
     let attrs = shared.keep.far(&content.facts);
     let result = fill(shared, sftp, &handle, content.parts);
     let set = sftp.fsetstat(&handle, &attrs);
+    let look = shared.time_after(&attrs).then(|| sftp.fstat(&handle));
     let close = sftp.close(&handle);
+    let mut mtime = attrs.times.map(|times| times.mtime);
     let result = async {
         // All answers are waited for, whatever the first says: nothing may be outstanding when the file is removed.
-        let (written, set, close) = (result.wait(&path).await, set.await, close.await);
+        let (written, set) = (result.wait(&path).await, set.await);
+        if let Some(look) = look {
+            mtime = look.await.ok().and_then(|attrs| attrs.mtime());
+        }
+        let close = close.await;
         written?;
         set.map_err(Trouble::far("set attributes of", &path))?;
         close.map_err(Trouble::far("close", &path))?;
         match shared.request.existing {
             Existing::Keep => publish::claim(sftp, &temp, &path).await,
-            _ => publish::replace(sftp, &temp, &path).await,
+            _ => publish::replace(sftp, &temp, &path, &|aside| shared.log.aside(item.serial, aside)).await,
         }
     }
     .await;
     match result {
-        Ok(()) => Ok(Stored { size, mtime: attrs.times.map(|times| times.mtime.into()) }),
+        Ok(()) => Ok(Stored {
+            size,
+            mtime: mtime.map(i64::from),
+        }),
         Err(trouble) => {
             if !trouble.is_lost() {
                 let _ = sftp.remove(&temp).await;
@@ -322,7 +370,12 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
 
 async fn store_in_place(shared: &Shared, sftp: &Sftp, path: &[u8], content: &Content) -> Result<Stored, Trouble> {
     let mut attrs = shared.keep.far(&content.facts);
-    let flags = OpenFlags::WRITE | if shared.request.in_place { OpenFlags::CREATE } else { OpenFlags(0) };
+    let flags = OpenFlags::WRITE
+        | if shared.request.in_place {
+            OpenFlags::CREATE
+        } else {
+            OpenFlags(0)
+        };
     let handle = sftp
         .open(path, flags, &Attrs::with_mode(0o600))
         .await
@@ -336,7 +389,10 @@ async fn store_in_place(shared: &Shared, sftp: &Sftp, path: &[u8], content: &Con
     written?;
     set.map_err(Trouble::far("set attributes of", path))?;
     close.map_err(Trouble::far("close", path))?;
-    Ok(Stored { size, mtime: attrs.times.map(|times| times.mtime.into()) })
+    Ok(Stored {
+        size,
+        mtime: attrs.times.map(|times| times.mtime.into()),
+    })
 }
 
 /// Writes that are out.

@@ -33,8 +33,14 @@ pub struct Reach {
 impl Gauge {
     /// Guesses from the rate, the lanes and the processor time used since the last look.
     pub fn guess(&mut self, shared: &Shared, reach: Reach) -> Bottleneck {
-        let look = Look { at: shared.now(), cpu: processor_time(), bytes: shared.ledger.bytes.load(Relaxed) };
-        let Some(last) = self.last.replace(look) else { return Bottleneck::Unknown };
+        let look = Look {
+            at: shared.now(),
+            cpu: processor_time(),
+            bytes: shared.ledger.bytes.load(Relaxed),
+        };
+        let Some(last) = self.last.replace(look) else {
+            return Bottleneck::Unknown;
+        };
         let passed = look.at.saturating_sub(last.at).as_secs_f64();
         let bytes = look.bytes.saturating_sub(last.bytes);
         if passed <= 0.0 || bytes == 0 {
@@ -44,7 +50,11 @@ impl Gauge {
             return Bottleneck::Limit;
         }
         if shared.disk.available_permits() == 0 {
-            return if reach.target_is_far { Bottleneck::SourceDisk } else { Bottleneck::FarDisk };
+            return if reach.target_is_far {
+                Bottleneck::SourceDisk
+            } else {
+                Bottleneck::FarDisk
+            };
         }
         let busy = look.cpu.saturating_sub(last.cpu).as_secs_f64() / passed;
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
@@ -56,12 +66,19 @@ impl Gauge {
             return Bottleneck::FarDisk;
         }
         let in_flight = bytes as f64 / passed / f64::from(reach.lanes.max(1)) * reach.rtt.as_secs_f64();
-        if in_flight > 0.75 * CHANNEL_WINDOW { Bottleneck::Window } else { Bottleneck::Path }
+        if in_flight > 0.75 * CHANNEL_WINDOW {
+            Bottleneck::Window
+        } else {
+            Bottleneck::Path
+        }
     }
 }
 
 fn processor_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let (seconds, nanos) = (u64::try_from(spent.tv_sec).unwrap_or(0), u32::try_from(spent.tv_nsec).unwrap_or(0));
+    let (seconds, nanos) = (
+        u64::try_from(spent.tv_sec).unwrap_or(0),
+        u32::try_from(spent.tv_nsec).unwrap_or(0),
+    );
     Duration::new(seconds, nanos)
 }

@@ -51,8 +51,14 @@ impl Facts {
             kind,
             size: attrs.size.unwrap_or(0),
             mode: attrs.permissions.unwrap_or(0) & 0o7777,
-            mtime: Time { secs: times.mtime.into(), nanos: 0 },
-            atime: Time { secs: times.atime.into(), nanos: 0 },
+            mtime: Time {
+                secs: times.mtime.into(),
+                nanos: 0,
+            },
+            atime: Time {
+                secs: times.atime.into(),
+                nanos: 0,
+            },
             id: None,
             nlink: 1,
         })
@@ -81,7 +87,10 @@ impl Keep {
             } else {
                 Permissions::Nine(facts.mode)
             },
-            times: self.times.then_some(Times { atime: facts.atime, mtime: facts.mtime }),
+            times: self.times.then_some(Times {
+                atime: facts.atime,
+                mtime: facts.mtime,
+            }),
         }
     }
 
@@ -90,7 +99,10 @@ impl Keep {
         let mask = if self.special_bits { 0o7777 } else { 0o777 };
         let mut attrs = Attrs::with_mode(facts.mode & mask);
         if self.times {
-            attrs.times = Some(SftpTimes { atime: seconds(facts.atime), mtime: seconds(facts.mtime) });
+            attrs.times = Some(SftpTimes {
+                atime: seconds(facts.atime),
+                mtime: seconds(facts.mtime),
+            });
         }
         attrs
     }

@@ -43,9 +43,12 @@ impl Route {
     /// Takes sessions that are open already, and opens what is missing.
     pub async fn first_lines(&self) -> Result<Lines, LineError> {
         let adopt = |server: &Option<Arc<Server>>| server.as_ref().and_then(|server| server.first());
-        let lines = Lines { source: adopt(&self.source), target: adopt(&self.target) };
-        let missing = (self.source.is_some() && lines.source.is_none())
-            || (self.target.is_some() && lines.target.is_none());
+        let lines = Lines {
+            source: adopt(&self.source),
+            target: adopt(&self.target),
+        };
+        let missing =
+            (self.source.is_some() && lines.source.is_none()) || (self.target.is_some() && lines.target.is_none());
         if missing { Lines::open(self).await } else { Ok(lines) }
     }
 
@@ -75,21 +78,36 @@ impl Lines {
         if let (Some(source), Some(target)) = (&route.source, &route.target) {
             if Arc::ptr_eq(source, target) {
                 let line = source.open().await?;
-                return Ok(Self { source: Some(line.clone()), target: Some(line) });
+                return Ok(Self {
+                    source: Some(line.clone()),
+                    target: Some(line),
+                });
             }
         }
         let (source, target) = tokio::join!(open(route.source.clone()), open(route.target.clone()));
-        Ok(Self { source: source?, target: target? })
+        Ok(Self {
+            source: source?,
+            target: target?,
+        })
     }
 
     fn ends(&self, lane: LaneId) -> Ends {
         let sftp = |line: &Option<Line>| line.as_ref().map(|line| line.sftp.clone());
-        Ends { lane, source: sftp(&self.source), target: sftp(&self.target) }
+        Ends {
+            lane,
+            source: sftp(&self.source),
+            target: sftp(&self.target),
+        }
     }
 
     fn rtt(&self) -> Duration {
         let rtt = |line: &Line| line.connection.rtt();
-        self.source.iter().chain(&self.target).map(rtt).max().unwrap_or(Duration::from_micros(100))
+        self.source
+            .iter()
+            .chain(&self.target)
+            .map(rtt)
+            .max()
+            .unwrap_or(Duration::from_micros(100))
     }
 }
 
@@ -119,7 +137,11 @@ pub struct Fleet {
 impl Fleet {
     pub fn new(shared: Arc<Shared>, route: Route) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-        let bounds = Bounds { fixed: shared.request.tuning.connections, cores, most: MOST_LANES };
+        let bounds = Bounds {
+            fixed: shared.request.tuning.connections,
+            cores,
+            most: MOST_LANES,
+        };
         Self {
             shared,
             route,
@@ -180,7 +202,10 @@ impl Fleet {
                     target_is_far: self.route.target.is_some(),
                 };
                 let bottleneck = self.gauge.guess(&self.shared, reach);
-                self.shared.ledger.event(Event::Progress(self.shared.ledger.progress(bottleneck)));
+                self.shared
+                    .ledger
+                    .event(Event::Progress(self.shared.ledger.progress(bottleneck)));
+                super::sync::tick(&self.shared);
                 self.shared.log.tick();
                 self.shared.log.tell(&self.shared.ledger);
             }
@@ -250,12 +275,16 @@ impl Fleet {
                     LineError::Connect(error) => Some(error.kind()),
                     LineError::Sftp(_) => None,
                 };
-                let needs_person =
-                    self.route.servers().any(|server| server.dialer().logins() == Logins::NeedsPerson);
+                let needs_person = self
+                    .route
+                    .servers()
+                    .any(|server| server.dialer().logins() == Logins::NeedsPerson);
                 match kind {
                     _ if needs_person && up > 0 => self.tuner.cap(up),
                     Some(ConnectErrorKind::Refused) | None if up > 0 => {
-                        self.shared.ledger.note(&format!("the server refuses more connections; going on with {up}"));
+                        self.shared
+                            .ledger
+                            .note(&format!("the server refuses more connections; going on with {up}"));
                         self.tuner.refused(up, now);
                     }
                     _ if up > 0 => self.tuner.refused(up, now),
@@ -275,7 +304,10 @@ impl Fleet {
         let Some(lane) = self.lanes.remove(&id) else { return };
         let lost = |server: &Option<Arc<Server>>, line: &Option<Line>| {
             if let (Some(server), Some(line)) = (server, line) {
-                self.shared.ledger.requests.fetch_add(line.sftp.requests_sent(), Relaxed);
+                self.shared
+                    .ledger
+                    .requests
+                    .fetch_add(line.sftp.requests_sent(), Relaxed);
                 if end == LaneEnd::Lost {
                     server.leave(&line.sftp);
                 }

@@ -97,35 +97,64 @@ pub fn land(target: &Target<'_>, sources: &[Arriving]) -> Result<Landing, Landin
     if exists_as_file && sources.iter().any(|source| source.is_dir) {
         return Err(LandingError::DirectoryOntoFile(shown()));
     }
-    if let (true, false, false, Some(dir)) =
-        (target.repeatable, target.contents, slash, sources.iter().find(|source| source.is_dir))
-    {
-        return Err(LandingError::Ambiguous { name: renkei_types::printable::Printable(&dir.name).to_string(), target: shown() });
+    if let (true, false, false, Some(dir)) = (
+        target.repeatable,
+        target.contents,
+        slash,
+        sources.iter().find(|source| source.is_dir),
+    ) {
+        return Err(LandingError::Ambiguous {
+            name: renkei_types::printable::Printable(&dir.name).to_string(),
+            target: shown(),
+        });
     }
-    let itself = || Landed { path: target.path.to_vec(), named_by_source: false };
-    let below = |name: &[u8]| Landed { path: join(target.path, name), named_by_source: true };
+    let itself = || Landed {
+        path: target.path.to_vec(),
+        named_by_source: false,
+    };
+    let below = |name: &[u8]| Landed {
+        path: join(target.path, name),
+        named_by_source: true,
+    };
     if target.contents {
         let many = sources.len() > 1 || slash || sources.iter().any(|source| source.is_dir);
         let make_dir = (many && !exists_as_dir).then(|| trimmed(target.path));
         let into_dir = exists_as_dir || make_dir.is_some();
-        let place =
-            |source: &Arriving| if source.is_dir || !into_dir { itself() } else { below(&source.name) };
-        return Ok(Landing { make_dir, places: sources.iter().map(place).collect() });
+        let place = |source: &Arriving| {
+            if source.is_dir || !into_dir {
+                itself()
+            } else {
+                below(&source.name)
+            }
+        };
+        return Ok(Landing {
+            make_dir,
+            places: sources.iter().map(place).collect(),
+        });
     }
     if exists_as_dir {
-        return Ok(Landing { make_dir: None, places: sources.iter().map(|source| below(&source.name)).collect() });
+        return Ok(Landing {
+            make_dir: None,
+            places: sources.iter().map(|source| below(&source.name)).collect(),
+        });
     }
     // From here on nothing, or a file that will be replaced, stands at the target.
     if slash || sources.len() > 1 {
         // One glob that matched several directories into a target that does not exist: their contents land together.
-        let one_glob = !slash && sources.iter().all(|source| source.is_dir && source.typed == sources[0].typed);
+        let one_glob = !slash
+            && sources
+                .iter()
+                .all(|source| source.is_dir && source.typed == sources[0].typed);
         let place = |source: &Arriving| if one_glob { itself() } else { below(&source.name) };
         return Ok(Landing {
             make_dir: Some(trimmed(target.path)),
             places: sources.iter().map(place).collect(),
         });
     }
-    Ok(Landing { make_dir: None, places: sources.iter().map(|_| itself()).collect() })
+    Ok(Landing {
+        make_dir: None,
+        places: sources.iter().map(|_| itself()).collect(),
+    })
 }
 
 /// `dir` and `name` with one `/` between; an empty `dir` is the working or login directory.
@@ -176,17 +205,34 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> Arriving {
-        Arriving { name: name.into(), is_dir: false, typed: 0 }
+        Arriving {
+            name: name.into(),
+            is_dir: false,
+            typed: 0,
+        }
     }
 
     fn dir(name: &str) -> Arriving {
-        Arriving { name: name.into(), is_dir: true, typed: 0 }
+        Arriving {
+            name: name.into(),
+            is_dir: true,
+            typed: 0,
+        }
     }
 
     fn paths(path: &str, standing: Standing, sources: &[Arriving]) -> Vec<String> {
-        let target = Target { path: path.as_bytes(), standing, contents: false, repeatable: false };
+        let target = Target {
+            path: path.as_bytes(),
+            standing,
+            contents: false,
+            repeatable: false,
+        };
         let landing = land(&target, sources).unwrap();
-        landing.places.iter().map(|place| String::from_utf8(place.path.clone()).unwrap()).collect()
+        landing
+            .places
+            .iter()
+            .map(|place| String::from_utf8(place.path.clone()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -212,7 +258,12 @@ mod tests {
 
     #[test]
     fn what_cannot_land_is_an_error_that_names_the_target() {
-        let target = |standing, path| Target { path, standing, contents: false, repeatable: false };
+        let target = |standing, path| Target {
+            path,
+            standing,
+            contents: false,
+            repeatable: false,
+        };
         let error = land(&target(Standing::File, b"t"), &[dir("d")]).unwrap_err();
         assert_eq!(error, LandingError::DirectoryOntoFile("t".into()));
         let error = land(&target(Standing::File, b"t/"), &[file("a")]).unwrap_err();
@@ -223,8 +274,16 @@ mod tests {
 
     #[test]
     fn a_repeatable_copy_of_a_directory_says_where() {
-        let mut target = Target { path: b"t", standing: Standing::Directory, contents: false, repeatable: true };
-        assert!(matches!(land(&target, &[dir("d")]), Err(LandingError::Ambiguous { .. })));
+        let mut target = Target {
+            path: b"t",
+            standing: Standing::Directory,
+            contents: false,
+            repeatable: true,
+        };
+        assert!(matches!(
+            land(&target, &[dir("d")]),
+            Err(LandingError::Ambiguous { .. })
+        ));
         assert!(land(&target, &[file("a")]).is_ok());
         target.path = b"t/";
         assert_eq!(land(&target, &[dir("d")]).unwrap().places[0].path, b"t/d");
@@ -235,7 +294,12 @@ mod tests {
     #[test]
     fn contents_go_into_the_target_whether_or_not_it_exists() {
         for standing in [Standing::Nothing, Standing::Directory] {
-            let target = Target { path: b"t", standing, contents: true, repeatable: false };
+            let target = Target {
+                path: b"t",
+                standing,
+                contents: true,
+                repeatable: false,
+            };
             let landing = land(&target, &[dir("d")]).unwrap();
             assert_eq!(landing.places[0].path, b"t");
             assert_eq!(landing.make_dir.is_some(), standing == Standing::Nothing);

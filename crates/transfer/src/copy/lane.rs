@@ -133,7 +133,9 @@ async fn copy_batch(shared: &Arc<Shared>, ends: &Ends, files: &[FileId]) {
     for ((file, item), outcome) in files.iter().zip(&items).zip(&outcomes) {
         match outcome {
             Outcome::Again if given_up.contains(file) => {
-                shared.ledger.failed_because(&item.shown(), "the connection was lost each time it was tried".into());
+                shared
+                    .ledger
+                    .failed_because(&item.shown(), "the connection was lost each time it was tried".into());
                 shared.forget(*file);
             }
             Outcome::Again => {
@@ -160,14 +162,20 @@ async fn open(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
     let result = large.open(shared, ends).await;
     if let Ok(wrong) = &result {
         if !wrong.is_empty() {
-            let bytes: u64 =
-                wrong.iter().flat_map(|(start, end)| start..end).map(|index| large.piece_at(index).len).sum();
+            let bytes: u64 = wrong
+                .iter()
+                .flat_map(|(start, end)| start..end)
+                .map(|index| large.piece_at(index).len)
+                .sum();
             shared.ledger.bytes.fetch_sub(bytes, Relaxed);
             shared.ledger.resumed_bytes.fetch_sub(bytes, Relaxed);
             shared.plan().undo(file, wrong);
         }
     }
     let outcome = outcome(&result);
+    if outcome == Outcome::Again && large.resumed.is_none() {
+        large.item.attempt.fetch_add(1, Relaxed);
+    }
     if outcome == Outcome::Failed {
         if let Err(trouble) = &result {
             shared.failed(&large.item, trouble);
@@ -191,6 +199,7 @@ async fn move_piece(shared: &Arc<Shared>, ends: &Ends, piece: Piece, job: &Job) 
     match result {
         Ok(cv) if first => {
             shared.log.piece(&large.item, piece.index, cv);
+            large.unsynced().acknowledged(piece.index, piece.len, shared.now());
             shared.ledger.acknowledged(piece.len);
         }
         Ok(_) => {}

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -21,6 +21,7 @@ use super::facts::Facts;
 use super::item::{Ends, Item};
 use super::publish;
 use super::shared::Shared;
+use super::sync::Unsynced;
 use super::trouble::Trouble;
 use crate::local::output::{Finish, Manner, Output};
 use crate::local::source::{Source, nonzero_runs};
@@ -39,6 +40,7 @@ pub struct Large {
     /// Told by `open`: written straight into the final name.
     in_place: OnceCell<()>,
     failed: AtomicBool,
+    unsynced: Mutex<Unsynced>,
 }
 
 /// What is known of the temporary file of an earlier run.
@@ -61,8 +63,22 @@ impl Handles {
         }
     }
 
+    /// A handle whose session lives.
+    fn any(&self) -> Option<(Sftp, Handle)> {
+        let cells = self.0.lock().ok()?;
+        cells
+            .values()
+            .filter_map(|cell| cell.get())
+            .find(|(sftp, _)| !sftp.is_closed())
+            .cloned()
+    }
+
     fn take(&self) -> Vec<(Sftp, Handle)> {
-        let cells = self.0.lock().map(|mut cells| std::mem::take(&mut *cells)).unwrap_or_default();
+        let cells = self
+            .0
+            .lock()
+            .map(|mut cells| std::mem::take(&mut *cells))
+            .unwrap_or_default();
         cells.into_values().filter_map(|cell| cell.get().cloned()).collect()
     }
 }
@@ -80,12 +96,18 @@ impl Large {
             tree: Mutex::new(tree),
             in_place: OnceCell::new(),
             failed: AtomicBool::new(false),
+            unsynced: Mutex::default(),
         }
     }
 
     /// True for the first who finds that the file failed.
     pub fn fail_once(&self) -> bool {
         !self.failed.swap(true, Relaxed)
+    }
+
+    /// Whether anything of it is open at the target.
+    pub fn is_open(&self) -> bool {
+        self.targets.any().is_some() || self.output().is_ok()
     }
 
     /// The name of the temporary file.
@@ -108,7 +130,11 @@ impl Large {
     }
 
     fn output(&self) -> Result<Arc<Output>, Trouble> {
-        self.output.lock().ok().and_then(|output| output.clone()).ok_or(Trouble::Ended)
+        self.output
+            .lock()
+            .ok()
+            .and_then(|output| output.clone())
+            .ok_or(Trouble::Ended)
     }
 
     // ---- open -------------------------------------------------------------------------------------------------------
@@ -118,7 +144,9 @@ impl Large {
     pub async fn open(&self, shared: &Arc<Shared>, ends: &Ends) -> Result<Runs, Trouble> {
         self.open_source(ends).await?;
         if self.resumed.is_none() {
-            shared.log.begin([self.item.as_ref()], &shared.temps, shared.request.in_place);
+            shared
+                .log
+                .begin([self.item.as_ref()], &shared.temps, shared.request.in_place);
         }
         match &self.item.target.base {
             Base::Near(_) => self.open_near(shared).await?,
@@ -137,7 +165,9 @@ impl Large {
                 let source = blocking(move || root.open_source(&rel)).await?;
                 let facts = Facts::from(source.meta());
                 if facts.size != self.item.facts.size || facts.mtime != self.item.facts.mtime {
-                    return Err(Trouble::Changed { path: self.item.shown() });
+                    return Err(Trouble::Changed {
+                        path: self.item.shown(),
+                    });
                 }
                 let _ = self.source.set(Arc::new(source));
             }
@@ -149,7 +179,9 @@ impl Large {
     }
 
     async fn open_near(&self, shared: &Arc<Shared>) -> Result<(), Trouble> {
-        let Base::Near(root) = &self.item.target.base else { return Err(Trouble::Ended) };
+        let Base::Near(root) = &self.item.target.base else {
+            return Err(Trouble::Ended);
+        };
         let (root, rel, temp) = (Arc::clone(root), self.item.target.rel.clone(), self.temp(shared));
         let (in_place, resumed) = (shared.request.in_place, self.resumed.is_some());
         let (sparse, size) = (shared.request.sparse, self.item.facts.size);
@@ -167,7 +199,9 @@ impl Large {
         })
         .await?;
         if output.manner() == Manner::DirectoryReadOnly {
-            shared.ledger.note("a directory may not be written; files in it were written in place");
+            shared
+                .ledger
+                .note("a directory may not be written; files in it were written in place");
         }
         if let Ok(mut slot) = self.output.lock() {
             *slot = Some(Arc::new(output));
@@ -182,7 +216,9 @@ impl Large {
         let handle = if shared.request.in_place {
             let _ = self.in_place.set(());
             let flags = OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE;
-            sftp.open(&path, flags, &private).await.map_err(Trouble::far("open in place", &path))?
+            sftp.open(&path, flags, &private)
+                .await
+                .map_err(Trouble::far("open in place", &path))?
         } else {
             let temp = self.written_path(shared);
             match &self.resumed {
@@ -193,7 +229,9 @@ impl Large {
                         return Err(Trouble::Other { path: temp, reason });
                     }
                     let flags = OpenFlags::READ | OpenFlags::WRITE;
-                    sftp.open(&temp, flags, &Attrs::none()).await.map_err(Trouble::far("open again", &temp))?
+                    sftp.open(&temp, flags, &Attrs::none())
+                        .await
+                        .map_err(Trouble::far("open again", &temp))?
                 }
                 None => self.create_far(shared, sftp, &temp).await?,
             }
@@ -216,7 +254,10 @@ impl Large {
                 let _ = sftp.close(&handle).await;
                 let _ = sftp.remove(temp).await;
             }
-            return Err(Trouble::Other { path, reason: "a directory is in the way".into() });
+            return Err(Trouble::Other {
+                path,
+                reason: "a directory is in the way".into(),
+            });
         }
         match opened {
             Ok(handle) => Ok(handle),
@@ -226,13 +267,17 @@ impl Large {
                     return Err(Trouble::far("make a file beside", &path)(error));
                 };
                 let _ = self.in_place.set(());
-                shared.ledger.note("a directory may not be written; files in it were written in place");
+                shared
+                    .ledger
+                    .note("a directory may not be written; files in it were written in place");
                 Ok(handle)
             }
             Err(error) if error.code() == Some(StatusCode::Failure) => {
                 // A temporary file of an attempt that was cut off.
                 let _ = sftp.remove(temp).await;
-                sftp.open(temp, flags, &private).await.map_err(Trouble::far("make a file beside", &path))
+                sftp.open(temp, flags, &private)
+                    .await
+                    .map_err(Trouble::far("make a file beside", &path))
             }
             Err(error) => Err(Trouble::far("make a file beside", &path)(error)),
         }
@@ -243,8 +288,10 @@ impl Large {
         let path = self.item.source.path();
         let open = || async {
             let sftp = ends.source()?;
-            let handle =
-                sftp.open(&path, OpenFlags::READ, &Attrs::none()).await.map_err(Trouble::far("open", &path))?;
+            let handle = sftp
+                .open(&path, OpenFlags::READ, &Attrs::none())
+                .await
+                .map_err(Trouble::far("open", &path))?;
             Ok((sftp.clone(), handle))
         };
         cell.get_or_try_init(open).await.cloned()
@@ -256,7 +303,10 @@ impl Large {
         let open = || async {
             let sftp = ends.target()?;
             let flags = OpenFlags::READ | OpenFlags::WRITE;
-            let handle = sftp.open(&path, flags, &Attrs::none()).await.map_err(Trouble::far("open again", &path))?;
+            let handle = sftp
+                .open(&path, flags, &Attrs::none())
+                .await
+                .map_err(Trouble::far("open again", &path))?;
             Ok((sftp.clone(), handle))
         };
         cell.get_or_try_init(open).await.cloned()
@@ -279,7 +329,9 @@ impl Large {
                 let source = self.near_source()?;
                 let content = blocking(move || source.read(piece.offset, piece.len as usize)).await?;
                 if content.len() as u64 != piece.len {
-                    return Err(Trouble::Changed { path: self.item.shown() });
+                    return Err(Trouble::Changed {
+                        path: self.item.shown(),
+                    });
                 }
                 self.deliver(shared, ends, piece, vec![Bytes::from(content)]).await
             }
@@ -291,7 +343,11 @@ impl Large {
     }
 
     fn part(&self) -> Part {
-        if self.item.facts.size <= PIECE { Part::Whole } else { Part::OneOfMany }
+        if self.item.facts.size <= PIECE {
+            Part::Whole
+        } else {
+            Part::OneOfMany
+        }
     }
 
     /// Reads straight into the buffers that are sent: the content is not copied on its way.
@@ -323,7 +379,9 @@ impl Large {
         })
         .await?;
         drop(permit);
-        let Some(buffers) = buffers else { return Err(Trouble::Changed { path }) };
+        let Some(buffers) = buffers else {
+            return Err(Trouble::Changed { path });
+        };
         shared.ledger.content_begins();
         shared.ledger.sent_bytes.fetch_add(piece.len, Relaxed);
         let mut writes = Vec::with_capacity(buffers.len());
@@ -360,17 +418,13 @@ impl Large {
         read_range(&sftp, &handle, range, shared.request_size(sftp.limits().max_read))
             .await
             .map_err(Trouble::far("read", &self.item.source.path()))?
-            .ok_or_else(|| Trouble::Changed { path: self.item.shown() })
+            .ok_or_else(|| Trouble::Changed {
+                path: self.item.shown(),
+            })
     }
 
     /// Brings content that is in memory to the target.
-    async fn deliver(
-        &self,
-        shared: &Arc<Shared>,
-        ends: &Ends,
-        piece: Piece,
-        parts: Vec<Bytes>,
-    ) -> Result<Cv, Trouble> {
+    async fn deliver(&self, shared: &Arc<Shared>, ends: &Ends, piece: Piece, parts: Vec<Bytes>) -> Result<Cv, Trouble> {
         shared.ledger.sent_bytes.fetch_add(piece.len, Relaxed);
         let (part, sparse) = (self.part(), shared.request.sparse);
         if let Base::Near(_) = &self.item.target.base {
@@ -419,6 +473,23 @@ impl Large {
         Ok(cv)
     }
 
+    /// What is not known to be durable.
+    pub fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the target to make everything durable that it has acknowledged; false if it did not.
+    pub async fn sync(&self) -> bool {
+        if let Base::Near(_) = &self.item.target.base {
+            let Ok(output) = self.output() else { return false };
+            return blocking(move || output.sync()).await.is_ok();
+        }
+        let Some((sftp, handle)) = self.targets.any() else {
+            return false;
+        };
+        sftp.extensions().fsync && sftp.fsync(&handle).await.is_ok()
+    }
+
     /// Takes note of a piece that stands at the target.
     pub fn acknowledged(&self, index: u64, cv: Cv) {
         if let Ok(mut tree) = self.tree.lock() {
@@ -453,7 +524,12 @@ impl Large {
     pub fn piece_at(&self, index: u64) -> Piece {
         let offset = index * PIECE;
         let len = (self.item.facts.size - offset.min(self.item.facts.size)).min(PIECE);
-        Piece { file: renkei_plan::FileId(0), index, offset, len }
+        Piece {
+            file: renkei_plan::FileId(0),
+            index,
+            offset,
+            len,
+        }
     }
 
     // ---- end --------------------------------------------------------------------------------------------------------
@@ -463,7 +539,12 @@ impl Large {
         self.check_source(ends).await?;
         let size = self.item.facts.size;
         if let Base::Near(_) = &self.item.target.base {
-            let output = self.output.lock().ok().and_then(|mut output| output.take()).and_then(Arc::into_inner);
+            let output = self
+                .output
+                .lock()
+                .ok()
+                .and_then(|mut output| output.take())
+                .and_then(Arc::into_inner);
             let output = output.ok_or(Trouble::Ended)?;
             let finish = Finish {
                 length: size,
@@ -472,7 +553,10 @@ impl Large {
             };
             let stored = blocking(move || output.finish(&finish)).await?;
             self.close_source().await;
-            return Ok(Stored { size: stored.size, mtime: Some(stored.mtime.secs) });
+            return Ok(Stored {
+                size: stored.size,
+                mtime: Some(stored.mtime.secs),
+            });
         }
         let sftp = ends.target()?;
         let path = self.item.target.path();
@@ -485,8 +569,20 @@ impl Large {
             Some((_, handle)) => sftp.fsetstat(handle, &attrs),
             None => sftp.setstat(&written, &attrs),
         };
-        let closes: Vec<_> = self.targets.take().into_iter().map(|(sftp, handle)| sftp.close(&handle)).collect();
-        let (set, closes, ()) = tokio::join!(set, join_all(closes), self.close_source());
+        let look = shared.time_after(&attrs).then(|| sftp.lstat(&written));
+        let closes: Vec<_> = self
+            .targets
+            .take()
+            .into_iter()
+            .map(|(sftp, handle)| sftp.close(&handle))
+            .collect();
+        let look = async {
+            match look {
+                Some(look) => look.await.ok().and_then(|attrs| attrs.mtime()),
+                None => attrs.times.map(|times| times.mtime),
+            }
+        };
+        let (set, mtime, closes, ()) = tokio::join!(set, look, join_all(closes), self.close_source());
         match set {
             // A finish that was cut off after its rename: the temporary file is gone, and the attributes were set.
             Err(error) if error.code() == Some(StatusCode::NoSuchFile) && self.in_place.get().is_none() => {
@@ -507,38 +603,64 @@ impl Large {
         if self.in_place.get().is_none() {
             let renamed = match shared.request.existing {
                 Existing::Keep => publish::claim(sftp, &written, &path).await,
-                _ => publish::replace(sftp, &written, &path).await,
+                _ => {
+                    let note = |aside: publish::Aside<'_>| shared.log.aside(self.item.serial, aside);
+                    publish::replace(sftp, &written, &path, &note).await
+                }
             };
             match renamed {
                 Err(trouble) if trouble.is_missing() && publish::has_happened(sftp, &written, &path, size).await? => {}
                 renamed => renamed?,
             }
         }
-        Ok(Stored { size, mtime: attrs.times.map(|times| times.mtime.into()) })
+        Ok(Stored {
+            size,
+            mtime: mtime.map(i64::from),
+        })
     }
 
     /// The file failed: nothing of it stays at the target, except what was written in place.
     pub async fn discard(&self, shared: &Shared, ends: &Ends) -> Result<(), Trouble> {
         self.close_source().await;
-        if let Some(output) = self.output.lock().ok().and_then(|mut output| output.take()).and_then(Arc::into_inner) {
+        if let Some(output) = self
+            .output
+            .lock()
+            .ok()
+            .and_then(|mut output| output.take())
+            .and_then(Arc::into_inner)
+        {
             return blocking(move || {
                 output.discard();
                 Ok(())
             })
             .await;
         }
-        let closes: Vec<_> = self.targets.take().into_iter().map(|(sftp, handle)| sftp.close(&handle)).collect();
+        let closes: Vec<_> = self
+            .targets
+            .take()
+            .into_iter()
+            .map(|(sftp, handle)| sftp.close(&handle))
+            .collect();
         let any = !closes.is_empty();
         join_all(closes).await;
         if any && self.in_place.get().is_none() {
             let path = self.written_path(shared);
-            ends.target()?.remove(&path).await.map_err(Trouble::far("remove", &path))?;
+            ends.target()?
+                .remove(&path)
+                .await
+                .map_err(Trouble::far("remove", &path))?;
         }
         Ok(())
     }
 
     async fn close_source(&self) {
-        join_all(self.sources.take().into_iter().map(|(sftp, handle)| sftp.close(&handle))).await;
+        join_all(
+            self.sources
+                .take()
+                .into_iter()
+                .map(|(sftp, handle)| sftp.close(&handle)),
+        )
+        .await;
     }
 
     async fn check_source(&self, ends: &Ends) -> Result<(), Trouble> {

@@ -101,18 +101,27 @@ impl Ledger {
     /// A file, link or directory stands at the target.
     pub fn copied(&self, path: &[u8], bytes: u64) {
         self.copied.fetch_add(1, Relaxed);
-        self.event(Event::Copied { path: path.to_vec(), bytes });
+        self.event(Event::Copied {
+            path: path.to_vec(),
+            bytes,
+        });
     }
 
     pub fn skipped(&self, path: &[u8], reason: &str) {
         self.skipped.fetch_add(1, Relaxed);
-        self.event(Event::Skipped { path: path.to_vec(), reason: reason.to_owned() });
+        self.event(Event::Skipped {
+            path: path.to_vec(),
+            reason: reason.to_owned(),
+        });
     }
 
     /// It cannot be copied at all, which everyone is told.
     pub fn left_out(&self, path: &[u8], reason: &str) {
         self.skipped.fetch_add(1, Relaxed);
-        self.event(Event::LeftOut { path: path.to_vec(), reason: reason.to_owned() });
+        self.event(Event::LeftOut {
+            path: path.to_vec(),
+            reason: reason.to_owned(),
+        });
     }
 
     /// One path failed; the rest goes on.
@@ -122,7 +131,10 @@ impl Ledger {
 
     pub fn failed_because(&self, path: &[u8], reason: String) {
         self.failed.fetch_add(1, Relaxed);
-        let failure = Failure { path: path.to_vec(), reason };
+        let failure = Failure {
+            path: path.to_vec(),
+            reason,
+        };
         if let Ok(mut kept) = self.kept.lock() {
             if kept.failures.len() < KEPT_FAILURES {
                 kept.failures.push(failure.clone());
@@ -171,7 +183,11 @@ impl Ledger {
         let resumed_bytes = self.resumed_bytes.load(Relaxed);
         let fresh = bytes.saturating_sub(resumed_bytes);
         let first = Duration::from_nanos(self.first_byte.load(Relaxed));
-        let since = if first.is_zero() { Duration::ZERO } else { elapsed.saturating_sub(first) };
+        let since = if first.is_zero() {
+            Duration::ZERO
+        } else {
+            elapsed.saturating_sub(first)
+        };
         Progress {
             elapsed,
             bytes,
@@ -190,7 +206,12 @@ impl Ledger {
     fn rate_now(&self, now: Duration, bytes: u64) -> u64 {
         let Ok(mut kept) = self.kept.lock() else { return 0 };
         kept.recent.push_back((now, bytes));
-        while kept.recent.len() > 2 && kept.recent.front().is_some_and(|(at, _)| now.saturating_sub(*at) > RECENT) {
+        while kept.recent.len() > 2
+            && kept
+                .recent
+                .front()
+                .is_some_and(|(at, _)| now.saturating_sub(*at) > RECENT)
+        {
             kept.recent.pop_front();
         }
         let (at, then) = kept.recent.front().copied().unwrap_or((now, bytes));
@@ -204,5 +225,9 @@ impl Ledger {
 
 fn rate(bytes: u64, time: Duration) -> u64 {
     let nanos = time.as_nanos();
-    if nanos == 0 { 0 } else { u64::try_from(u128::from(bytes) * 1_000_000_000 / nanos).unwrap_or(u64::MAX) }
+    if nanos == 0 {
+        0
+    } else {
+        u64::try_from(u128::from(bytes) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+    }
 }

@@ -15,7 +15,7 @@ use super::batch::Stored;
 use super::facts::Facts;
 use super::item::Item;
 use super::ledger::Ledger;
-use super::publish::TempNames;
+use super::publish::{Aside, TempNames};
 use super::trouble::{Trouble, chain};
 use crate::journal::{FinishedFile, Journal, JournalError};
 
@@ -30,7 +30,11 @@ pub struct Log {
 impl Log {
     /// Writes to this journal.
     pub fn new(journal: Option<Journal>, resume: Option<Resume>) -> Self {
-        Self { journal, resume: Mutex::new(resume), broken: Mutex::default() }
+        Self {
+            journal,
+            resume: Mutex::new(resume),
+            broken: Mutex::default(),
+        }
     }
 
     pub fn is_kept(&self) -> bool {
@@ -60,19 +64,27 @@ impl Log {
     /// Tells once if the journal could not be written.
     pub fn tell(&self, ledger: &Ledger) {
         if let Some(reason) = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            ledger.note(&format!("the journal could not be written, so this copy may not be resumable: {reason}"));
+            ledger.note(&format!(
+                "the journal could not be written, so this copy may not be resumable: {reason}"
+            ));
         }
     }
 
     /// A run begins: whatever was not durable before is in doubt.
     pub fn run(&self, durability: Durability) {
         if let Some(journal) = &self.journal {
-            self.write(&Record::Run { at: journal.now(), durability });
+            self.write(&Record::Run {
+                at: journal.now(),
+                durability,
+            });
         }
     }
 
     pub fn landed(&self, source: u32, target: &[u8]) {
-        self.write(&Record::Landed { source: SourceIndex(source), target });
+        self.write(&Record::Landed {
+            source: SourceIndex(source),
+            target,
+        });
     }
 
     /// Files are begun; written before their temporary files are made.
@@ -80,7 +92,9 @@ impl Log {
         for item in items {
             let temp = if in_place { Vec::new() } else { item.temp(temps) };
             if item.attempt.load(std::sync::atomic::Ordering::Relaxed) > 0 {
-                self.write(&Record::Abandoned { seq: FileSeq(item.serial) });
+                self.write(&Record::Abandoned {
+                    seq: FileSeq(item.serial),
+                });
             }
             self.write(&Record::Begin {
                 seq: FileSeq(item.serial),
@@ -97,20 +111,32 @@ impl Log {
     pub fn piece(&self, item: &Item, index: u64, cv: Cv) {
         if let Some(journal) = &self.journal {
             let at = journal.now();
-            self.write(&Record::Pieces { seq: FileSeq(item.serial), first: index, cvs: Cow::Owned(vec![cv]), at });
+            self.write(&Record::Pieces {
+                seq: FileSeq(item.serial),
+                first: index,
+                cvs: Cow::Owned(vec![cv]),
+                at,
+            });
         }
     }
 
     /// Pieces that were believed are wrong at the target.
     pub fn lost(&self, item: &Item, runs: Vec<Range<u64>>) {
-        self.write(&Record::Lost { seq: FileSeq(item.serial), runs: Cow::Owned(runs) });
+        self.write(&Record::Lost {
+            seq: FileSeq(item.serial),
+            runs: Cow::Owned(runs),
+        });
     }
 
     /// The target has synced these pieces.
     pub fn durable(&self, item: &Item, runs: Vec<Range<u64>>) {
         if let Some(journal) = &self.journal {
             let at = journal.now();
-            self.write(&Record::Durable { seq: FileSeq(item.serial), runs: Cow::Owned(runs), at });
+            self.write(&Record::Durable {
+                seq: FileSeq(item.serial),
+                runs: Cow::Owned(runs),
+                at,
+            });
         }
     }
 
@@ -127,12 +153,17 @@ impl Log {
     }
 
     pub fn abandoned(&self, item: &Item) {
-        self.write(&Record::Abandoned { seq: FileSeq(item.serial) });
+        self.write(&Record::Abandoned {
+            seq: FileSeq(item.serial),
+        });
     }
 
     pub fn checked(&self, serial: FileSeq) {
         if let Some(journal) = &self.journal {
-            self.write(&Record::Checked { seq: serial, at: journal.now() });
+            self.write(&Record::Checked {
+                seq: serial,
+                at: journal.now(),
+            });
         }
     }
 
@@ -140,9 +171,18 @@ impl Log {
         self.write(&Record::Abandoned { seq });
     }
 
-    pub fn aside_moved(&self, serial: u64, aside: &[u8]) {
-        self.write(&Record::AsideMoved { seq: FileSeq(serial), aside });
-        self.flush();
+    /// What `publish::replace` tells about file number `serial`.
+    pub fn aside(&self, serial: u64, aside: Aside<'_>) {
+        match aside {
+            Aside::Moved(aside) => {
+                self.write(&Record::AsideMoved {
+                    seq: FileSeq(serial),
+                    aside,
+                });
+                self.flush();
+            }
+            Aside::Done => self.aside_done(FileSeq(serial)),
+        }
     }
 
     pub fn aside_done(&self, seq: FileSeq) {
@@ -172,18 +212,24 @@ impl Log {
 
     pub fn take_unfinished(&self, item: &Item) -> Option<UnfinishedFile> {
         let mut resume = self.resume.lock().ok()?;
-        resume.as_mut()?.take_unfinished(SourceIndex(item.source_index), &item.below)
+        resume
+            .as_mut()?
+            .take_unfinished(SourceIndex(item.source_index), &item.below)
     }
 
     /// What the journal says of a file that an earlier run finished.
     pub fn was_finished(&self, item: &Item) -> Result<Option<FinishedFile>, Trouble> {
         let Some(journal) = &self.journal else { return Ok(None) };
-        let Ok(resume) = self.resume.lock() else { return Ok(None) };
+        let Ok(resume) = self.resume.lock() else {
+            return Ok(None);
+        };
         let Some(resume) = resume.as_ref() else { return Ok(None) };
-        journal.finished(resume, SourceIndex(item.source_index), &item.below).map_err(|error| Trouble::Other {
-            path: item.shown(),
-            reason: chain(&error),
-        })
+        journal
+            .finished(resume, SourceIndex(item.source_index), &item.below)
+            .map_err(|error| Trouble::Other {
+                path: item.shown(),
+                reason: chain(&error),
+            })
     }
 
     /// Looks at what an earlier run left.
@@ -194,7 +240,11 @@ impl Log {
 
 /// By what a changed source is noticed.
 pub fn identity(facts: &Facts) -> FileIdentity {
-    let mtime_ns = facts.mtime.secs.saturating_mul(1_000_000_000).saturating_add(facts.mtime.nanos.into());
+    let mtime_ns = facts
+        .mtime
+        .secs
+        .saturating_mul(1_000_000_000)
+        .saturating_add(facts.mtime.nanos.into());
     FileIdentity {
         size: facts.size,
         mtime_ns,

@@ -15,6 +15,7 @@ mod lane;
 mod large;
 mod ledger;
 mod log;
+mod opening;
 mod places;
 mod publish;
 mod resume;
@@ -22,14 +23,15 @@ mod server;
 mod shared;
 mod sources;
 mod stop;
+mod sync;
 mod trouble;
 mod verify;
 mod walk;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
-use renkei_plan::journal::Durability;
+use renkei_plan::journal::{End as JournalEnd, SourceIndex};
 use renkei_ssh::{Dialer, Prompt};
 
 use self::fleet::{Fleet, Route};
@@ -51,15 +53,20 @@ use crate::local::root::Links;
 use crate::request::{Existing, Location, Request};
 
 /// Carries out a copy. It never fails as a whole: the summary says how it ended and why.
-pub async fn copy(
-    request: Request,
-    prompt: Arc<dyn Prompt>,
-    observer: Arc<dyn Observer>,
-    stop: Stop,
-) -> Summary {
+pub async fn copy(request: Request, prompt: Arc<dyn Prompt>, observer: Arc<dyn Observer>, stop: Stop) -> Summary {
     let ledger = Arc::new(Ledger::new(observer));
-    let copy = Copy { request, prompt, ledger: Arc::clone(&ledger), stop: stop.clone() };
-    let end = copy.run().await;
+    let journal = Arc::new(OnceLock::new());
+    let copy = Copy {
+        request,
+        prompt,
+        ledger: Arc::clone(&ledger),
+        stop: stop.clone(),
+        journal: Arc::clone(&journal),
+    };
+    let mut end = copy.run().await;
+    if !matches!(end.ending, Ending::Complete) && ledger.bytes.load(Relaxed) + ledger.copied.load(Relaxed) > 0 {
+        end.journal = end.journal.or_else(|| journal.get().cloned());
+    }
     ledger.event(Event::Progress(ledger.progress(Bottleneck::Unknown)));
     summarise(&ledger, &stop, end)
 }
@@ -74,7 +81,12 @@ struct End {
 
 impl End {
     fn because(ending: Ending, cause: impl Into<String>) -> Self {
-        Self { ending, cause: Some(cause.into()), journal: None, verified: Verified::No }
+        Self {
+            ending,
+            cause: Some(cause.into()),
+            journal: None,
+            verified: Verified::No,
+        }
     }
 }
 
@@ -112,6 +124,8 @@ struct Copy {
     prompt: Arc<dyn Prompt>,
     ledger: Arc<Ledger>,
     stop: Stop,
+    /// The name of the journal, once it is open.
+    journal: Arc<OnceLock<String>>,
 }
 
 /// Servers by who they are, so that two names of one are one.
@@ -149,17 +163,71 @@ impl Copy {
         if let Err(end) = self.connect(&servers).await {
             return end;
         }
-        let result = self.copy_all(&sides, &target_side, filters).await;
-        match result {
+        let ends = sides.iter().map(|side| journal_end(side.as_ref()));
+        let ends = ends.chain([journal_end(target_side.server())]).collect();
+        let begun = match opening::open(&self.request, ends) {
+            Ok(begun) => begun,
+            Err(cause) => return End::because(Ending::SomeFailed, cause),
+        };
+        begun.note.iter().for_each(|note| self.ledger.note(note));
+        if let Some(name) = &begun.name {
+            let _ = self.journal.set(name.clone());
+        }
+        let log = Arc::new(begun.log);
+        let journey = Journey {
+            sides: &sides,
+            target: &target_side,
+            filters,
+            first_serial: begun.first_serial,
+        };
+        let end = match self.copy_all(journey, &log).await {
             Ok(end) => end,
             Err(Refusal::Usage(cause)) => End::because(Ending::Usage, cause),
             Err(Refusal::Trouble(trouble)) => End::because(Ending::SomeFailed, trouble.reason()),
+        };
+        self.close(log, end)
+    }
+
+    /// Removes the journal where nothing is left to go on with.
+    fn close(&self, log: Arc<Log>, mut end: End) -> End {
+        log.tell(&self.ledger);
+        let begun = self.ledger.copied.load(Relaxed) + self.ledger.bytes.load(Relaxed) > 0;
+        let complete = matches!(end.ending, Ending::Complete) && self.ledger.failed.load(Relaxed) == 0;
+        if let Some(write) = self
+            .request
+            .checkpoint
+            .as_ref()
+            .and_then(|checkpoint| checkpoint.write.as_deref())
+        {
+            if let (false, Some(Err(error))) = (complete, log.journal().map(|journal| journal.save_copy(write))) {
+                self.ledger
+                    .note(&format!("the checkpoint was not written: {}", chain(&error)));
+            }
         }
+        let Some(journal) = Arc::into_inner(log).and_then(Log::into_journal) else {
+            return end;
+        };
+        let closed = if complete {
+            journal.complete()
+        } else if begun || matches!(end.ending, Ending::Lost) {
+            end.journal = Some(journal.name().to_owned());
+            Ok(())
+        } else {
+            journal.remove()
+        };
+        if let Err(error) = closed {
+            self.ledger.note(&chain(&error));
+        }
+        end
     }
 
     async fn server(&self, servers: &mut Servers, location: &Location) -> Result<Option<Arc<Server>>, End> {
-        let Location::Remote { host, .. } = location else { return Ok(None) };
-        let dialer = Dialer::resolve(host, &self.request.ssh, Arc::clone(&self.prompt)).await.map_err(unconnected)?;
+        let Location::Remote { host, .. } = location else {
+            return Ok(None);
+        };
+        let dialer = Dialer::resolve(host, &self.request.ssh, Arc::clone(&self.prompt))
+            .await
+            .map_err(unconnected)?;
         let identity = dialer.identity().clone();
         if let Some((_, server)) = servers.known.iter().find(|(known, _)| *known == identity) {
             return Ok(Some(Arc::clone(server)));
@@ -186,12 +254,13 @@ impl Copy {
         Ok(())
     }
 
-    async fn copy_all(
-        self,
-        sides: &[Option<Arc<Server>>],
-        target_side: &TargetSide,
-        filters: Filters,
-    ) -> Result<End, Refusal> {
+    async fn copy_all(&self, journey: Journey<'_>, log: &Arc<Log>) -> Result<End, Refusal> {
+        let Journey {
+            sides,
+            target: target_side,
+            filters,
+            first_serial,
+        } = journey;
         let found = self.find_sources(sides).await?;
         let (Location::Local(typed) | Location::Remote { path: typed, .. }) = &self.request.target;
         let target = target_side.find(typed).await?;
@@ -199,34 +268,57 @@ impl Copy {
             path: &target.path,
             standing: target.standing,
             contents: self.request.contents,
-            repeatable: matches!(self.request.existing, Existing::SkipSameTime | Existing::SkipSameContent)
-                || self.request.delete,
+            repeatable: matches!(
+                self.request.existing,
+                Existing::SkipSameTime | Existing::SkipSameContent
+            ) || self.request.delete,
         };
         let arriving: Vec<_> = found.iter().map(|found| found.arriving.clone()).collect();
-        let landing = landing::land(&asked, &arriving).map_err(|error| match error {
-            landing::LandingError::Ambiguous { .. } => Refusal::Usage(error.to_string()),
-            error => Refusal::Trouble(Trouble::Other { path: target.path.clone(), reason: error.to_string() }),
-        })?;
-        let distinct: Vec<_> =
-            landing.places.iter().zip(&found).map(|(place, found)| (place.path.clone(), found.facts.is_dir())).collect();
+        let landing = match landed_before(log, &asked, &arriving) {
+            Some(landing) => landing,
+            None => landing::land(&asked, &arriving).map_err(|error| match error {
+                landing::LandingError::Ambiguous { .. } => Refusal::Usage(error.to_string()),
+                error => Refusal::Trouble(Trouble::Other {
+                    path: target.path.clone(),
+                    reason: error.to_string(),
+                }),
+            })?,
+        };
+        let distinct: Vec<_> = landing
+            .places
+            .iter()
+            .zip(&found)
+            .map(|(place, found)| (place.path.clone(), found.facts.is_dir()))
+            .collect();
         sources::check_distinct(&distinct)?;
         if let Some(dir) = &landing.make_dir {
             if self.request.dry_run {
-                self.ledger.event(Event::Would { action: "mkdir", path: dir.clone(), bytes: 0 });
+                self.ledger.event(Event::Would {
+                    action: "mkdir",
+                    path: dir.clone(),
+                    bytes: 0,
+                });
             } else {
                 target_side.make_dir(dir).await?;
             }
         }
-        let log = Arc::new(Log::default());
-        log.run(Durability::Sync);
+        log.run(target_side.durability());
         let temps = TempNames::random().map_err(|error| {
-            Refusal::Trouble(Trouble::Other { path: Vec::new(), reason: format!("no random numbers: {error}") })
+            Refusal::Trouble(Trouble::Other {
+                path: Vec::new(),
+                reason: format!("no random numbers: {error}"),
+            })
         })?;
+        let mut serial = first_serial;
         let mut legs: Vec<(Option<Arc<Server>>, Vec<Placed>)> = Vec::new();
         for (index, (found, landed)) in found.into_iter().zip(&landing.places).enumerate() {
-            log.landed(index as u32, &landed.path);
+            if !log.is_resumed() {
+                log.landed(index as u32, &landed.path);
+            }
             let server = found.server.clone();
-            let Some(placed) = self.place(index as u32, found, target_side, landed).await? else { continue };
+            let Some(placed) = self.place(index as u32, found, target_side, landed).await? else {
+                continue;
+            };
             match legs.last_mut() {
                 Some((last, placed_before)) if same_server(last, &server) => placed_before.push(placed),
                 _ => legs.push((server, vec![placed])),
@@ -241,19 +333,32 @@ impl Copy {
             let parts = Parts {
                 temps: temps.clone(),
                 ledger: Arc::clone(&self.ledger),
-                log: Arc::clone(&log),
+                log: Arc::clone(log),
                 stop: self.stop.clone(),
             };
             let shared = Arc::new(Shared::new(self.request.clone(), parts));
-            if let Some(end) = leg(shared, route, placed, filters.clone()).await {
+            resume::put_right(&shared, target_side).await;
+            let walk = Walk::new(Arc::clone(&shared), filters.clone(), serial);
+            let (end, next) = leg(shared, route, placed, walk).await;
+            serial = next;
+            if let Some(end) = end {
                 return Ok(end);
             }
         }
-        Ok(End { ending: Ending::Complete, cause: None, journal: None, verified: Verified::No })
+        Ok(End {
+            ending: Ending::Complete,
+            cause: None,
+            journal: None,
+            verified: Verified::No,
+        })
     }
 
     async fn find_sources(&self, sides: &[Option<Arc<Server>>]) -> Result<Vec<Found>, Refusal> {
-        let links = if self.request.follow { Links::Follow } else { Links::Refuse };
+        let links = if self.request.follow {
+            Links::Follow
+        } else {
+            Links::Refuse
+        };
         let mut found = Vec::new();
         for (typed, (location, side)) in self.request.sources.iter().zip(sides).enumerate() {
             let (Location::Local(path) | Location::Remote { path, .. }) = location;
@@ -296,12 +401,60 @@ impl Copy {
         if let (Some(source), Some(there)) = (found.facts.id, standing.and_then(|facts| facts.id)) {
             if source == there {
                 let reason = "source and target are the same file".into();
-                self.ledger.failed(&found.spot.path(), &Trouble::Other { path: target.path(), reason });
+                self.ledger.failed(
+                    &found.spot.path(),
+                    &Trouble::Other {
+                        path: target.path(),
+                        reason,
+                    },
+                );
                 return Ok(None);
             }
         }
-        Ok(Some(Placed { index, source: found.spot, facts: found.facts, target, standing }))
+        Ok(Some(Placed {
+            index,
+            source: found.spot,
+            facts: found.facts,
+            target,
+            standing,
+        }))
     }
+}
+
+/// What one copy works with.
+struct Journey<'a> {
+    sides: &'a [Option<Arc<Server>>],
+    target: &'a TargetSide,
+    filters: Filters,
+    first_serial: u64,
+}
+
+fn journal_end(server: Option<&Arc<Server>>) -> JournalEnd {
+    match server {
+        None => JournalEnd::Local,
+        Some(server) => {
+            let identity = server.dialer().identity();
+            JournalEnd::Remote {
+                user: identity.user.clone().into_bytes(),
+                host: identity.host.clone().into_bytes(),
+                port: identity.port,
+            }
+        }
+    }
+}
+
+/// Where an unfinished run of the same command had landed: it goes on there, although the target exists by now.
+fn landed_before(log: &Log, target: &Target<'_>, sources: &[landing::Arriving]) -> Option<landing::Landing> {
+    let places = (0..sources.len()).map(|index| {
+        let path = log.with_resume(|resume| resume.landed(SourceIndex(index as u32)).map(<[u8]>::to_vec))??;
+        let named_by_source = path != landing::trimmed(target.path) && path != target.path;
+        Some(landing::Landed { path, named_by_source })
+    });
+    let places: Option<Vec<_>> = places.collect();
+    Some(landing::Landing {
+        make_dir: None,
+        places: places?,
+    })
 }
 
 enum Refusal {
@@ -333,9 +486,13 @@ fn unconnected(error: renkei_ssh::ConnectError) -> End {
 }
 
 /// Moves the sources of one place. An end only if it ended before its time.
-async fn leg(shared: Arc<Shared>, route: Route, placed: Vec<Placed>, filters: Filters) -> Option<End> {
-    let walk = Walk::new(Arc::clone(&shared), filters, 0);
-    let mut fleet = Fleet::new(Arc::clone(&shared), route.clone());
+async fn leg(shared: Arc<Shared>, route: Route, placed: Vec<Placed>, walk: Walk) -> (Option<End>, u64) {
+    let end = move_leg(&shared, route, placed, &walk).await;
+    (end, walk.next_serial())
+}
+
+async fn move_leg(shared: &Arc<Shared>, route: Route, placed: Vec<Placed>, walk: &Walk) -> Option<End> {
+    let mut fleet = Fleet::new(Arc::clone(shared), route.clone());
     if !shared.request.dry_run {
         match route.first_lines().await {
             Ok(lines) => fleet.join(lines),
@@ -362,7 +519,7 @@ async fn leg(shared: Arc<Shared>, route: Route, placed: Vec<Placed>, filters: Fi
         return Some(End::because(Ending::Lost, cause));
     }
     if !shared.request.dry_run {
-        finish_dirs(&shared, rest).await;
+        finish_dirs(shared, rest).await;
     }
     None
 }
@@ -375,7 +532,11 @@ async fn finish_dirs(shared: &Shared, rest: Rest) {
     let depth = |dir: &walk::DirEnd| dir.target.rel.iter().filter(|&&byte| byte == b'/').count();
     for level in dirs.chunk_by(|a, b| depth(a) == depth(b)) {
         let finish = futures_util::stream::iter(level.iter().map(|dir| async move {
-            let result = dir.target.base.finish_dir(&dir.target.rel, &dir.facts, shared.keep).await;
+            let result = dir
+                .target
+                .base
+                .finish_dir(&dir.target.rel, &dir.facts, shared.keep)
+                .await;
             if let Err(trouble) = result {
                 shared.ledger.failed(&dir.target.path(), &trouble);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use renkei_plan::journal::Durability;
 use renkei_ssh::sftp::Sftp;
 
 use super::base::{Base, blocking};
@@ -41,11 +42,32 @@ pub enum Place {
 }
 
 impl TargetSide {
+    /// The server, if it is one.
+    pub fn server(&self) -> Option<&Arc<Server>> {
+        match self {
+            Self::Near => None,
+            Self::Far(server) => Some(server),
+        }
+    }
+
+    /// How what is acknowledged becomes durable here.
+    pub fn durability(&self) -> Durability {
+        let asked = self
+            .server()
+            .and_then(|server| server.first())
+            .is_none_or(|line| line.sftp.extensions().fsync);
+        if asked { Durability::Sync } else { Durability::Age }
+    }
+
     /// What stands at the target as typed.
     pub async fn find(&self, typed: &[u8]) -> Result<TargetFound, Trouble> {
         match self {
             Self::Near => {
-                let path = if typed.is_empty() { b".".to_vec() } else { typed.to_vec() };
+                let path = if typed.is_empty() {
+                    b".".to_vec()
+                } else {
+                    typed.to_vec()
+                };
                 let looked = path.clone();
                 let standing = match blocking(move || named::find(&looked, Links::Refuse)).await? {
                     Named::Missing { .. } => Standing::Nothing,
@@ -78,7 +100,10 @@ impl TargetSide {
     }
 
     fn far_base(&self, server: &Arc<Server>, dir: &[u8]) -> Base {
-        Base::Far { server: Arc::clone(server), dir: Arc::from(dir) }
+        Base::Far {
+            server: Arc::clone(server),
+            dir: Arc::from(dir),
+        }
     }
 
     /// Makes the directory that the target has to be.
@@ -101,7 +126,9 @@ impl TargetSide {
         let name = last_name(&landed.path);
         if landed.named_by_source {
             let name = name.unwrap_or_default();
-            check_name(name).map_err(|bad| Trouble::Hostile { what: format!("a source name: {bad}") })?;
+            check_name(name).map_err(|bad| Trouble::Hostile {
+                what: format!("a source name: {bad}"),
+            })?;
         }
         match self {
             Self::Near => self.place_near(landed).await,
@@ -109,13 +136,26 @@ impl TargetSide {
                 let path = trimmed(&landed.path);
                 if is_dir {
                     let dir = if path == b"." { Vec::new() } else { path };
-                    return Ok(Place::At(Spot { base: self.far_base(server, &dir), rel: Vec::new() }));
+                    return Ok(Place::At(Spot {
+                        base: self.far_base(server, &dir),
+                        rel: Vec::new(),
+                    }));
                 }
                 let Some(name) = name else {
-                    return Err(Trouble::Other { path, reason: "it has no name of its own".into() });
+                    return Err(Trouble::Other {
+                        path,
+                        reason: "it has no name of its own".into(),
+                    });
                 };
-                let dir = if path.contains(&b'/') { parent(&path) } else { Vec::new() };
-                Ok(Place::At(Spot { base: self.far_base(server, &dir), rel: name.to_vec() }))
+                let dir = if path.contains(&b'/') {
+                    parent(&path)
+                } else {
+                    Vec::new()
+                };
+                Ok(Place::At(Spot {
+                    base: self.far_base(server, &dir),
+                    rel: name.to_vec(),
+                }))
             }
         }
     }
@@ -126,7 +166,10 @@ impl TargetSide {
             // The name may come from a server: a link of that name is replaced, never followed.
             let name = last_name(&path).unwrap_or_default().to_vec();
             let root = blocking(move || root_above(&path)).await?;
-            return Ok(Place::At(Spot { base: Base::Near(Arc::new(root)), rel: name }));
+            return Ok(Place::At(Spot {
+                base: Base::Near(Arc::new(root)),
+                rel: name,
+            }));
         }
         Ok(match blocking(move || named::find(&path, Links::Refuse)).await? {
             Named::Missing { root, name } | Named::File { root, name, .. } => at(root, name),
@@ -137,7 +180,10 @@ impl TargetSide {
 }
 
 fn at(root: Root, rel: Vec<u8>) -> Place {
-    Place::At(Spot { base: Base::Near(Arc::new(root)), rel })
+    Place::At(Spot {
+        base: Base::Near(Arc::new(root)),
+        rel,
+    })
 }
 
 /// Follows links to where the last one leads, whether or not anything is there.
@@ -155,7 +201,9 @@ async fn follow_links(server: &Arc<Server>, path: &[u8]) -> Result<Vec<u8>, Trou
                 }
             }
         };
-        let Some(text) = server.run(step).await? else { return Ok(path) };
+        let Some(text) = server.run(step).await? else {
+            return Ok(path);
+        };
         path = if text.starts_with(b"/") {
             text
         } else if path.contains(&b'/') {
@@ -164,7 +212,10 @@ async fn follow_links(server: &Arc<Server>, path: &[u8]) -> Result<Vec<u8>, Trou
             text
         };
     }
-    Err(Trouble::Other { path, reason: "too many links, one after the other".into() })
+    Err(Trouble::Other {
+        path,
+        reason: "too many links, one after the other".into(),
+    })
 }
 
 /// What stands at a spot, for `--update` and its kin with single files.

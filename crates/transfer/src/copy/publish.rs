@@ -6,6 +6,7 @@
 
 use renkei_ssh::sftp::{Sftp, StatusCode};
 
+use super::landing::last_name;
 use super::trouble::Trouble;
 
 /// What a temporary name begins with. Short, hidden, and nothing of the final name in it: that may have 255 bytes.
@@ -29,7 +30,10 @@ impl TempNames {
         let mut bytes = [0u8; 8];
         getrandom::fill(&mut bytes)?;
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let token = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+        let token = bytes
+            .iter()
+            .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+            .collect();
         Ok(Self { token })
     }
 
@@ -42,8 +46,9 @@ impl TempNames {
     }
 }
 
-/// Renames `from` onto `to`, replacing a file or link that is there.
-pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8]) -> Result<(), Trouble> {
+/// Renames `from` onto `to`, replacing a file or link that is there. `note` is told the name of an old file that is moved
+/// aside, before, and when that is over.
+pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8], note: &(dyn Fn(Aside<'_>) + Sync)) -> Result<(), Trouble> {
     if sftp.extensions().posix_rename {
         return sftp.posix_rename(from, to).await.map_err(Trouble::far("rename to", to));
     }
@@ -58,15 +63,29 @@ pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8]) -> Result<(), Trouble>
         _ => return Err(Trouble::far("rename to", to)(refused)),
     }
     let aside = [from, b".old"].concat();
-    sftp.rename(to, &aside).await.map_err(Trouble::far("move the old file aside from", to))?;
+    note(Aside::Moved(last_name(&aside).unwrap_or(&aside)));
+    sftp.rename(to, &aside)
+        .await
+        .map_err(Trouble::far("move the old file aside from", to))?;
     if let Err(error) = sftp.rename(from, to).await {
         if !error.is_transient() {
             let _ = sftp.rename(&aside, to).await;
         }
         return Err(Trouble::far("rename to", to)(error));
     }
-    let _ = sftp.remove(&aside).await;
+    if sftp.remove(&aside).await.is_ok() {
+        note(Aside::Done);
+    }
     Ok(())
+}
+
+/// What becomes of an old file where the server cannot replace by rename.
+#[derive(Clone, Copy, Debug)]
+pub enum Aside<'a> {
+    /// It is about to get this name, in its directory.
+    Moved(&'a [u8]),
+    /// It is gone.
+    Done,
 }
 
 /// Renames `from` to `to` only if nothing is there (`--no-clobber`).

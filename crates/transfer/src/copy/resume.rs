@@ -11,10 +11,11 @@ use renkei_plan::journal::UnfinishedFile;
 use renkei_plan::{PIECE, Runs};
 use renkei_types::tree_hash::TreeHasher;
 
-use super::base::sibling;
+use super::base::{Base, sibling};
 use super::item::{Ends, Item, Spot};
 use super::large::{Large, Resumed};
 use super::log::identity;
+use super::places::TargetSide;
 use super::shared::Shared;
 use super::trouble::Trouble;
 use crate::local::meta::Kind;
@@ -46,10 +47,19 @@ pub async fn recall(shared: &Shared, item: Item) -> Result<Option<Recalled>, Tro
         }
         return Ok(Some(Recalled::Fresh(item)));
     }
-    let Some(left) = shared.log.take_unfinished(&item) else { return Ok(Some(Recalled::Fresh(item))) };
+    let Some(left) = shared.log.take_unfinished(&item) else {
+        return Ok(Some(Recalled::Fresh(item)));
+    };
     let usable = left.identity == identity(&item.facts) && item.facts.size > PIECE && !left.temp.is_empty();
-    let temp = Spot { base: item.target.base.clone(), rel: sibling(&item.target.rel, &left.temp) };
-    let standing = if left.temp.is_empty() { None } else { temp.base.lstat(&temp.rel).await? };
+    let temp = Spot {
+        base: item.target.base.clone(),
+        rel: sibling(&item.target.rel, &left.temp),
+    };
+    let standing = if left.temp.is_empty() {
+        None
+    } else {
+        temp.base.lstat(&temp.rel).await?
+    };
     match standing.filter(|facts| facts.kind == Kind::File) {
         Some(facts) if usable => Ok(Some(begun(item, left, facts.size))),
         standing => {
@@ -65,7 +75,13 @@ pub async fn recall(shared: &Shared, item: Item) -> Result<Option<Recalled>, Tro
 fn begun(mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
     item.serial = left.seq.0;
     // What lies beyond the end of the file was never there, or was cut off since.
-    let whole = |piece: u64| piece.saturating_mul(PIECE).saturating_add(PIECE).min(left.identity.size) <= size;
+    let whole = |piece: u64| {
+        piece
+            .saturating_mul(PIECE)
+            .saturating_add(PIECE)
+            .min(left.identity.size)
+            <= size
+    };
     let mut durable = Runs::new();
     for (start, end) in left.durable.iter() {
         for piece in start..end {
@@ -75,15 +91,36 @@ fn begun(mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
         }
     }
     let cut = durable.len() != left.durable.len();
-    let in_doubt = left.in_doubt.iter().filter(|(piece, _)| whole(**piece)).map(|(piece, cv)| (*piece, *cv)).collect();
+    let in_doubt = left
+        .in_doubt
+        .iter()
+        .filter(|(piece, _)| whole(**piece))
+        .map(|(piece, cv)| (*piece, *cv))
+        .collect();
     // Values of pieces that are gone must not stay in the tree; they come again with their bytes.
-    let tree = if cut { TreeHasher::new(left.identity.size) } else { left.tree };
-    Recalled::Begun(item, Box::new((Resumed { temp: left.temp, durable, in_doubt }, tree)))
+    let tree = if cut {
+        TreeHasher::new(left.identity.size)
+    } else {
+        left.tree
+    };
+    Recalled::Begun(
+        item,
+        Box::new((
+            Resumed {
+                temp: left.temp,
+                durable,
+                in_doubt,
+            },
+            tree,
+        )),
+    )
 }
 
 /// Whether a finished file stands at the target as the journal says.
 async fn stands(shared: &Shared, item: &Item, finished: &crate::journal::FinishedFile) -> Result<bool, Trouble> {
-    let Some(facts) = item.target.base.lstat(&item.target.rel).await? else { return Ok(false) };
+    let Some(facts) = item.target.base.lstat(&item.target.rel).await? else {
+        return Ok(false);
+    };
     let same_time = finished.mtime.is_none_or(|mtime| mtime == facts.mtime.secs);
     if facts.kind != Kind::File || facts.size != finished.size || !same_time {
         return Ok(false);
@@ -101,12 +138,7 @@ async fn stands(shared: &Shared, item: &Item, finished: &crate::journal::Finishe
 }
 
 /// Reads back the pieces that are in doubt and compares them; gives those that must go again.
-pub async fn compare(
-    large: &Large,
-    shared: &Arc<Shared>,
-    ends: &Ends,
-    resumed: &Resumed,
-) -> Result<Runs, Trouble> {
+pub async fn compare(large: &Large, shared: &Arc<Shared>, ends: &Ends, resumed: &Resumed) -> Result<Runs, Trouble> {
     let mut wrong = Runs::new();
     let checks = futures_util::stream::iter(resumed.in_doubt.clone().into_iter().map(|(index, cv)| async move {
         let there = large.read_back(shared, ends, large.piece_at(index)).await?;
@@ -123,15 +155,58 @@ pub async fn compare(
         }
     }
     if !wrong.is_empty() {
-        shared.log.lost(&large.item, wrong.iter().map(|(start, end)| start..end).collect());
+        shared
+            .log
+            .lost(&large.item, wrong.iter().map(|(start, end)| start..end).collect());
     }
     Ok(wrong)
+}
+
+/// Ends what an earlier run left in the middle of moving an old file aside: the old file is back under its name, or gone
+/// where the new one has it.
+pub async fn put_right(shared: &Shared, side: &TargetSide) {
+    let asides = shared.log.with_resume(|resume| {
+        resume
+            .asides()
+            .map(|(seq, aside)| (seq, aside.clone()))
+            .collect::<Vec<_>>()
+    });
+    let Some(server) = side.server() else { return };
+    for (seq, aside) in asides.unwrap_or_default() {
+        let base = Base::Far {
+            server: Arc::clone(server),
+            dir: Arc::from(&b""[..]),
+        };
+        let old = sibling(&aside.target, &aside.aside);
+        let replaced = aside.replaced || base.lstat(&aside.target).await.is_ok_and(|there| there.is_some());
+        let ended = if replaced {
+            base.remove_file(&old).await
+        } else {
+            let rename = |sftp: renkei_ssh::sftp::Sftp| {
+                let (old, target) = (old.clone(), aside.target.clone());
+                async move {
+                    sftp.rename(&old, &target)
+                        .await
+                        .map_err(Trouble::far("rename to", &target))
+                }
+            };
+            server.run(rename).await
+        };
+        match ended {
+            Ok(()) => shared.log.aside_done(seq),
+            Err(trouble) if trouble.is_missing() => shared.log.aside_done(seq),
+            Err(trouble) => shared.ledger.note(&trouble.reason()),
+        }
+    }
 }
 
 /// Removes what an earlier run left of files that the sources do not have any more.
 pub async fn sweep(shared: &Shared, spot_of: impl Fn(u32, &[u8], &[u8]) -> Option<Spot>) {
     let left = shared.log.with_resume(|resume| {
-        resume.unfinished().map(|file| (file.seq, file.source.0, file.path.clone(), file.temp.clone())).collect::<Vec<_>>()
+        resume
+            .unfinished()
+            .map(|file| (file.seq, file.source.0, file.path.clone(), file.temp.clone()))
+            .collect::<Vec<_>>()
     });
     for (seq, source, path, temp) in left.unwrap_or_default() {
         if temp.is_empty() {

@@ -4,8 +4,8 @@
 //! another when it is lost meanwhile.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use renkei_ssh::sftp::Sftp;
@@ -42,7 +42,13 @@ pub struct Server {
 
 impl Server {
     pub fn new(dialer: Dialer, stop: Stop) -> Self {
-        Self { dialer, live: Mutex::new(Vec::new()), arrived: Notify::new(), turn: AtomicUsize::new(0), stop }
+        Self {
+            dialer,
+            live: Mutex::new(Vec::new()),
+            arrived: Notify::new(),
+            turn: AtomicUsize::new(0),
+            stop,
+        }
     }
 
     pub fn dialer(&self) -> &Dialer {
@@ -76,7 +82,10 @@ impl Server {
     }
 
     fn lines(&self) -> Vec<Line> {
-        self.live.lock().map(|live| live.iter().filter(|line| !line.sftp.is_closed()).cloned().collect()).unwrap_or_default()
+        self.live
+            .lock()
+            .map(|live| live.iter().filter(|line| !line.sftp.is_closed()).cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Any session that lives, each in turn; waits for one where there is none.

@@ -51,12 +51,16 @@ pub struct Shared {
 
 impl Shared {
     pub fn new(request: Request, parts: Parts) -> Self {
-        let window = request.tuning.ahead.map(|ahead| {
-            u64::from(ahead.max(1)) * u64::from(request.tuning.request_size.unwrap_or(REQUEST).max(1))
-        });
+        let window = request
+            .tuning
+            .ahead
+            .map(|ahead| u64::from(ahead.max(1)) * u64::from(request.tuning.request_size.unwrap_or(REQUEST).max(1)));
         let limiter = request.tuning.limit.map(|limit| Limiter::new(Some(limit)));
         let repeatable = matches!(request.existing, crate::request::Existing::SkipSameTime);
-        let keep = Keep { times: request.preserve || repeatable, special_bits: request.preserve };
+        let keep = Keep {
+            times: request.preserve || repeatable,
+            special_bits: request.preserve,
+        };
         let wants_hashes = request.verify || request.manifest.is_some() || parts.log.is_kept();
         Self {
             keep,
@@ -71,7 +75,10 @@ impl Shared {
             disk: Semaphore::new(DISK_JOBS),
             wake: Notify::new(),
             room: Notify::new(),
-            plan: Mutex::new(Plan::new(Settings { window, ..Settings::default() })),
+            plan: Mutex::new(Plan::new(Settings {
+                window,
+                ..Settings::default()
+            })),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -86,7 +93,26 @@ impl Shared {
     }
 
     pub fn known(&self, id: FileId) -> Option<Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    /// The large files that the plan holds.
+    pub fn larges(&self) -> Vec<Arc<Large>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = |known: &Known| match known {
+            Known::Large(large) if large.is_open() => Some(Arc::clone(large)),
+            _ => None,
+        };
+        known.values().filter_map(large).collect()
+    }
+
+    /// Whether a file's time has to be asked for, so that a later run can tell if it was changed since.
+    pub fn time_after(&self, attrs: &renkei_ssh::sftp::Attrs) -> bool {
+        self.log.is_kept() && attrs.times.is_none()
     }
 
     pub fn forget(&self, id: FileId) {
@@ -96,14 +122,23 @@ impl Shared {
 
     /// Bytes of one request towards a server that takes `most`.
     pub fn request_size(&self, most: u32) -> u32 {
-        self.request.tuning.request_size.unwrap_or(REQUEST).min(REQUEST).min(most).max(1)
+        self.request
+            .tuning
+            .request_size
+            .unwrap_or(REQUEST)
+            .min(REQUEST)
+            .min(most)
+            .max(1)
     }
 
     /// Hands a small file to the plan.
     pub fn add_small(&self, item: Item) {
         let mut plan = self.plan();
         let id = plan.add_small(item.facts.size);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Known::Small(Arc::new(item)));
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Known::Small(Arc::new(item)));
         drop(plan);
         self.wake.notify_waiters();
     }
@@ -125,12 +160,19 @@ impl Shared {
         };
         let size = item.facts.size;
         let large = Arc::new(Large::new(Arc::new(item), resumed, tree));
-        let believed: u64 = done.iter().flat_map(|(start, end)| start..end).map(|i| large.piece_at(i).len).sum();
+        let believed: u64 = done
+            .iter()
+            .flat_map(|(start, end)| start..end)
+            .map(|i| large.piece_at(i).len)
+            .sum();
         self.ledger.resumed_bytes.fetch_add(believed, Relaxed);
         self.ledger.bytes.fetch_add(believed, Relaxed);
         let mut plan = self.plan();
         let id = plan.add_large(size, done);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Known::Large(large));
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Known::Large(large));
         drop(plan);
         self.wake.notify_waiters();
     }

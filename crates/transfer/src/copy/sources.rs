@@ -34,7 +34,10 @@ pub async fn near(typed: usize, path: &[u8], follow: Links) -> Result<Vec<Found>
         let named = blocking(move || named::find(&looked, follow)).await?;
         let (spot, facts) = match named {
             named::Named::Missing { .. } => {
-                return Err(Trouble::Other { path, reason: "there is no such file or directory".into() });
+                return Err(Trouble::Other {
+                    path,
+                    reason: "there is no such file or directory".into(),
+                });
             }
             named::Named::Dir(root) => {
                 let facts = {
@@ -43,17 +46,32 @@ pub async fn near(typed: usize, path: &[u8], follow: Links) -> Result<Vec<Found>
                     let meta = blocking(move || stat.stat(b"")).await?;
                     (root, Facts::from(&meta))
                 };
-                (Spot { base: Base::Near(facts.0), rel: Vec::new() }, facts.1)
+                (
+                    Spot {
+                        base: Base::Near(facts.0),
+                        rel: Vec::new(),
+                    },
+                    facts.1,
+                )
             }
-            named::Named::File { root, name, meta } => {
-                (Spot { base: Base::Near(Arc::new(root)), rel: name }, Facts::from(&meta))
-            }
+            named::Named::File { root, name, meta } => (
+                Spot {
+                    base: Base::Near(Arc::new(root)),
+                    rel: name,
+                },
+                Facts::from(&meta),
+            ),
             named::Named::Special { special, .. } => {
                 let reason = format!("a {} cannot be copied", special.name());
                 return Err(Trouble::Other { path, reason });
             }
         };
-        found.push(Found { arriving: arriving(typed, &path, &facts)?, spot, facts, server: None });
+        found.push(Found {
+            arriving: arriving(typed, &path, &facts)?,
+            spot,
+            facts,
+            server: None,
+        });
     }
     Ok(found)
 }
@@ -61,16 +79,26 @@ pub async fn near(typed: usize, path: &[u8], follow: Links) -> Result<Vec<Found>
 /// Looks up a source at a server.
 pub async fn far(typed: usize, server: &Arc<Server>, path: &[u8]) -> Result<Vec<Found>, Trouble> {
     let path = home_relative(path)?;
-    let literal = Base::Far { server: Arc::clone(server), dir: Arc::from(&b""[..]) };
+    let literal = Base::Far {
+        server: Arc::clone(server),
+        dir: Arc::from(&b""[..]),
+    };
     // A file that has the very name, wildcards and all, is what is meant.
     if let Some(facts) = literal.stat(&path).await? {
         return Ok(vec![one_far(typed, server, path, facts)?]);
     }
     if !glob::is_wild(&path) {
-        let plain = if glob::is_pattern(&path) { glob::unescape(&path) } else { path.clone() };
+        let plain = if glob::is_pattern(&path) {
+            glob::unescape(&path)
+        } else {
+            path.clone()
+        };
         return match literal.stat(&plain).await? {
             Some(facts) if plain != path => Ok(vec![one_far(typed, server, plain, facts)?]),
-            _ => Err(Trouble::Other { path, reason: "there is no such file or directory at the far side".into() }),
+            _ => Err(Trouble::Other {
+                path,
+                reason: "there is no such file or directory at the far side".into(),
+            }),
         };
     }
     let mut found = Vec::new();
@@ -80,27 +108,54 @@ pub async fn far(typed: usize, server: &Arc<Server>, path: &[u8]) -> Result<Vec<
         }
     }
     if found.is_empty() {
-        return Err(Trouble::Other { path, reason: "nothing at the far side matches".into() });
+        return Err(Trouble::Other {
+            path,
+            reason: "nothing at the far side matches".into(),
+        });
     }
     Ok(found)
 }
 
 fn one_far(typed: usize, server: &Arc<Server>, path: Vec<u8>, facts: Facts) -> Result<Found, Trouble> {
-    if !matches!(facts.kind, crate::local::meta::Kind::File | crate::local::meta::Kind::Dir) {
+    if !matches!(
+        facts.kind,
+        crate::local::meta::Kind::File | crate::local::meta::Kind::Dir
+    ) {
         let reason = format!("a {} cannot be copied", facts.kind.name());
         return Err(Trouble::Other { path, reason });
     }
     let arriving = arriving(typed, &path, &facts)?;
     let spot = if facts.is_dir() {
         let dir = far_path(&path, b"");
-        Spot { base: Base::Far { server: Arc::clone(server), dir: dir.into() }, rel: Vec::new() }
+        Spot {
+            base: Base::Far {
+                server: Arc::clone(server),
+                dir: dir.into(),
+            },
+            rel: Vec::new(),
+        }
     } else {
         // Links were followed by the server; the file is opened by the name that was typed.
-        let dir = if path.contains(&b'/') { parent(&path) } else { Vec::new() };
+        let dir = if path.contains(&b'/') {
+            parent(&path)
+        } else {
+            Vec::new()
+        };
         let rel = last_name(&path).unwrap_or(&path).to_vec();
-        Spot { base: Base::Far { server: Arc::clone(server), dir: dir.into() }, rel }
+        Spot {
+            base: Base::Far {
+                server: Arc::clone(server),
+                dir: dir.into(),
+            },
+            rel,
+        }
     };
-    Ok(Found { arriving, spot, facts, server: Some(Arc::clone(server)) })
+    Ok(Found {
+        arriving,
+        spot,
+        facts,
+        server: Some(Arc::clone(server)),
+    })
 }
 
 fn arriving(typed: usize, path: &[u8], facts: &Facts) -> Result<Arriving, Trouble> {
@@ -108,9 +163,18 @@ fn arriving(typed: usize, path: &[u8], facts: &Facts) -> Result<Arriving, Troubl
         Some(name) => name.to_vec(),
         // `.`, `..` and `/` have no name of their own: their contents are meant, as with scp.
         None if facts.is_dir() => b".".to_vec(),
-        None => return Err(Trouble::Other { path: path.to_vec(), reason: "it has no name".into() }),
+        None => {
+            return Err(Trouble::Other {
+                path: path.to_vec(),
+                reason: "it has no name".into(),
+            });
+        }
     };
-    Ok(Arriving { name, is_dir: facts.is_dir(), typed })
+    Ok(Arriving {
+        name,
+        is_dir: facts.is_dir(),
+        typed,
+    })
 }
 
 /// `~` and `~/x` are the login directory and below it; other users' are not known to SFTP.
@@ -123,8 +187,9 @@ pub fn home_relative(path: &[u8]) -> Result<Vec<u8>, Trouble> {
         }
         [b'~', ..] => Err(Trouble::Other {
             path: path.to_vec(),
-            reason: "another user's home directory is not known; give its path, or `./~…` for a name that begins with ~"
-                .into(),
+            reason:
+                "another user's home directory is not known; give its path, or `./~…` for a name that begins with ~"
+                    .into(),
         }),
         _ => Ok(path.to_vec()),
     }
@@ -135,7 +200,10 @@ pub fn home_relative(path: &[u8]) -> Result<Vec<u8>, Trouble> {
 async fn expand_far(base: &Base, pattern: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
     let absolute = pattern.starts_with(b"/");
     let mut paths: Vec<Vec<u8>> = vec![if absolute { b"/".to_vec() } else { Vec::new() }];
-    let parts: Vec<&[u8]> = pattern.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&[u8]> = pattern
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
     for (at, part) in parts.iter().enumerate() {
         let last = at + 1 == parts.len();
         if !glob::is_wild(part) {
@@ -181,7 +249,10 @@ pub fn check_distinct(places: &[(Vec<u8>, bool)]) -> Result<(), Trouble> {
             Some(_) => {
                 return Err(Trouble::Other {
                     path: path.clone(),
-                    reason: format!("two sources are called `{}`", Printable(last_name(path).unwrap_or(path))),
+                    reason: format!(
+                        "two sources are called `{}`",
+                        Printable(last_name(path).unwrap_or(path))
+                    ),
                 });
             }
             None => {}

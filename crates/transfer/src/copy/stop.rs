@@ -42,7 +42,10 @@ impl Stop {
             StopReason::Lost => 2,
         };
         // The first reason is the true one.
-        let _ = self.inner.reason.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .inner
+            .reason
+            .compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
         self.inner.wake.notify_waiters();
     }
 

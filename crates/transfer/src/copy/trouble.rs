@@ -51,7 +51,11 @@ impl Trouble {
     /// Wraps an answer of the server.
     pub fn far(operation: &'static str, path: &[u8]) -> impl FnOnce(SftpError) -> Self {
         let path = path.to_vec();
-        move |source| Self::Far { operation, path, source }
+        move |source| Self::Far {
+            operation,
+            path,
+            source,
+        }
     }
 
     /// Whether the file is not to blame: another connection may do the step.

@@ -35,7 +35,11 @@ pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> 
                     // A wrong length shows as a tree that does not end.
                     let _ = tree.add(index, hasher.finish());
                 }
-                Ok(if size == 0 { Some(hash_whole(&[])) } else { tree.finish() })
+                Ok(if size == 0 {
+                    Some(hash_whole(&[]))
+                } else {
+                    tree.finish()
+                })
             })
             .await
         }
@@ -47,13 +51,21 @@ pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> 
 }
 
 async fn hash_far(sftp: renkei_ssh::sftp::Sftp, path: Vec<u8>, size: u64) -> Result<Option<Hash>, Trouble> {
-    let handle = sftp.open(&path, OpenFlags::READ, &Attrs::none()).await.map_err(Trouble::far("read back", &path))?;
+    let handle = sftp
+        .open(&path, OpenFlags::READ, &Attrs::none())
+        .await
+        .map_err(Trouble::far("read back", &path))?;
     let most = sftp.limits().max_read.min(REQUEST);
     let part = if size <= PIECE { Part::Whole } else { Part::OneOfMany };
     let mut tree = TreeHasher::new(size);
     let reads = futures_util::stream::iter((0..size.div_ceil(PIECE)).map(|index| {
         let offset = index * PIECE;
-        let piece = Piece { file: FileId(0), index, offset, len: (size - offset).min(PIECE) };
+        let piece = Piece {
+            file: FileId(0),
+            index,
+            offset,
+            len: (size - offset).min(PIECE),
+        };
         let (sftp, handle) = (sftp.clone(), handle.clone());
         async move { (piece, read_range(&sftp, &handle, (piece.offset, piece.len), most).await) }
     }));
@@ -83,9 +95,15 @@ async fn hash_far(sftp: renkei_ssh::sftp::Sftp, path: Vec<u8>, size: u64) -> Res
     if let Some(error) = failed {
         return Err(Trouble::far("read back", &path)(error));
     }
-    let longer = past.map_err(Trouble::far("read back", &path)).map(|byte| !byte.is_empty())?;
+    let longer = past
+        .map_err(Trouble::far("read back", &path))
+        .map(|byte| !byte.is_empty())?;
     if !whole || longer {
         return Ok(None);
     }
-    Ok(if size == 0 { Some(hash_whole(&[])) } else { tree.finish() })
+    Ok(if size == 0 {
+        Some(hash_whole(&[]))
+    } else {
+        tree.finish()
+    })
 }

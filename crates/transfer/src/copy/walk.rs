@@ -88,7 +88,17 @@ struct HardLinks {
 
 impl Walk {
     pub fn new(shared: Arc<Shared>, filters: Filters, first_serial: u64) -> Self {
-        Self { shared, filters, serial: AtomicU64::new(first_serial), hard_links: std::sync::Mutex::default() }
+        Self {
+            shared,
+            filters,
+            serial: AtomicU64::new(first_serial),
+            hard_links: std::sync::Mutex::default(),
+        }
+    }
+
+    /// The first number that no file of this walk has.
+    pub fn next_serial(&self) -> u64 {
+        self.serial.load(Relaxed)
     }
 
     /// Walks everything. Failures of single names are told; an error ends the leg.
@@ -145,7 +155,13 @@ impl Walk {
 
     async fn directory(&self, dir: Dir) -> Result<(Option<DirEnd>, Vec<Dir>), Trouble> {
         match self.list_and_make(&dir).await {
-            Ok(found) => Ok((Some(DirEnd { target: dir.target, facts: dir.facts }), found)),
+            Ok(found) => Ok((
+                Some(DirEnd {
+                    target: dir.target,
+                    facts: dir.facts,
+                }),
+                found,
+            )),
             Err(trouble) if trouble.is_lost() => Err(trouble),
             Err(trouble) => {
                 self.shared.ledger.failed(&dir.source.path(), &trouble);
@@ -156,7 +172,9 @@ impl Walk {
 
     async fn list_and_make(&self, dir: &Dir) -> Result<Vec<Dir>, Trouble> {
         if dir.depth > DEEPEST {
-            return Err(Trouble::Hostile { what: "directories without end".into() });
+            return Err(Trouble::Hostile {
+                what: "directories without end".into(),
+            });
         }
         let dry = self.shared.request.dry_run;
         let (mut listing, made) = if dry {
@@ -167,7 +185,10 @@ impl Walk {
             }
             (dir.source.base.list(&dir.source.rel).await, Ok(made))
         } else {
-            tokio::join!(dir.source.base.list(&dir.source.rel), dir.target.base.make_dir(&dir.target.rel))
+            tokio::join!(
+                dir.source.base.list(&dir.source.rel),
+                dir.target.base.make_dir(&dir.target.rel)
+            )
         };
         let made = made?;
         let wants_standing = self.shared.request.existing != Existing::Replace || self.shared.request.delete;
@@ -214,12 +235,17 @@ impl Walk {
         let mut links = FuturesUnordered::new();
         for (name, mut facts) in names {
             let below = join(&dir.below, &name);
-            let source = Spot { base: dir.source.base.clone(), rel: join(&dir.source.rel, &name) };
+            let source = Spot {
+                base: dir.source.base.clone(),
+                rel: join(&dir.source.rel, &name),
+            };
             if facts.kind == Kind::Link && self.shared.request.follow {
                 match source.base.stat(&source.rel).await {
                     Ok(Some(through)) => facts = through,
                     Ok(None) => {
-                        self.shared.ledger.failed_because(&source.path(), "the link leads nowhere".into());
+                        self.shared
+                            .ledger
+                            .failed_because(&source.path(), "the link leads nowhere".into());
                         continue;
                     }
                     Err(trouble) if trouble.is_lost() => return Err(trouble),
@@ -232,23 +258,42 @@ impl Walk {
             if self.filters.decide(&below, facts.kind) == Decision::Skip {
                 continue;
             }
-            let target = Spot { base: dir.target.base.clone(), rel: join(&dir.target.rel, &name) };
+            let target = Spot {
+                base: dir.target.base.clone(),
+                rel: join(&dir.target.rel, &name),
+            };
             let stands = standing.get(&name).copied();
             match facts.kind {
                 Kind::File => {
-                    let placed = Placed { index: dir.index, source, facts, target, standing: None };
+                    let placed = Placed {
+                        index: dir.index,
+                        source,
+                        facts,
+                        target,
+                        standing: None,
+                    };
                     let item = self.item(&placed, below);
                     self.offer(item, stands).await?;
                 }
                 Kind::Dir => {
                     let loops = facts.id.is_some_and(|id| dir.above.contains(&id));
                     if loops {
-                        self.shared.ledger.left_out(&source.path(), "a directory above it, by way of a link");
+                        self.shared
+                            .ledger
+                            .left_out(&source.path(), "a directory above it, by way of a link");
                         continue;
                     }
                     let mut above = dir.above.clone();
                     above.extend(facts.id.filter(|_| self.shared.request.follow));
-                    found.push(Dir { index: dir.index, below, source, target, facts, depth: dir.depth + 1, above });
+                    found.push(Dir {
+                        index: dir.index,
+                        below,
+                        source,
+                        target,
+                        facts,
+                        depth: dir.depth + 1,
+                        above,
+                    });
                 }
                 Kind::Link => {
                     links.push(self.link(source, target, stands));
@@ -269,7 +314,11 @@ impl Walk {
             let text = source.base.read_link(&source.rel).await?;
             if let Some(stands) = stands {
                 let same = stands.kind == Kind::Link
-                    && target.base.read_link(&target.rel).await.is_ok_and(|there| there == text);
+                    && target
+                        .base
+                        .read_link(&target.rel)
+                        .await
+                        .is_ok_and(|there| there == text);
                 if same || self.shared.request.existing == Existing::Keep {
                     return Ok(false);
                 }
@@ -319,7 +368,9 @@ impl Walk {
 
     async fn add(&self, item: Item) -> Result<(), Trouble> {
         self.shared.wait_for_room().await?;
-        let Some(item) = super::resume::recall(&self.shared, item).await? else { return Ok(()) };
+        let Some(item) = super::resume::recall(&self.shared, item).await? else {
+            return Ok(());
+        };
         match item {
             super::resume::Recalled::Fresh(item) if item.facts.size <= PIECE => self.shared.add_small(item),
             super::resume::Recalled::Fresh(item) => self.shared.add_large(item, None),
@@ -356,7 +407,11 @@ impl Walk {
     }
 
     async fn hard_links(&self) -> Result<(), Trouble> {
-        let later = self.hard_links.lock().map(|mut links| std::mem::take(&mut links.later)).unwrap_or_default();
+        let later = self
+            .hard_links
+            .lock()
+            .map(|mut links| std::mem::take(&mut links.later))
+            .unwrap_or_default();
         if later.is_empty() || self.shared.request.dry_run {
             return Ok(());
         }
@@ -364,14 +419,21 @@ impl Walk {
         self.shared.wait_until_empty().await?;
         for HardLink { mut item, first } in later {
             let temp = item.temp(&self.shared.temps);
-            match item.target.base.make_hard_link(&first.rel, &item.target.rel, &temp).await {
+            match item
+                .target
+                .base
+                .make_hard_link(&first.rel, &item.target.rel, &temp)
+                .await
+            {
                 Ok(()) => {
                     self.shared.ledger.files.fetch_add(1, Relaxed);
                     self.shared.ledger.copied(&item.shown(), 0);
                 }
                 Err(trouble) if trouble.is_lost() => return Err(trouble),
                 Err(_) => {
-                    self.shared.ledger.note("the target makes no hard links; further names of a file became copies");
+                    self.shared
+                        .ledger
+                        .note("the target makes no hard links; further names of a file became copies");
                     self.shared.ledger.total_bytes.fetch_add(item.facts.size, Relaxed);
                     item.serial = self.serial.fetch_add(1, Relaxed);
                     self.add(item).await?;
@@ -391,7 +453,10 @@ impl Walk {
             if self.filters.decide(&join(&dir.below, &name), facts.kind) == Decision::Skip {
                 continue;
             }
-            let spot = Spot { base: dir.target.base.clone(), rel: join(&dir.target.rel, &name) };
+            let spot = Spot {
+                base: dir.target.base.clone(),
+                rel: join(&dir.target.rel, &name),
+            };
             self.delete_one(spot, facts).await?;
         }
         Ok(())
@@ -407,7 +472,14 @@ impl Walk {
                 while let Some(names) = listing.recv().await {
                     match names {
                         Ok(names) => stack.extend(names.into_iter().map(|(name, facts)| {
-                            (Spot { base: spot.base.clone(), rel: join(&spot.rel, &name) }, facts.kind, false)
+                            (
+                                Spot {
+                                    base: spot.base.clone(),
+                                    rel: join(&spot.rel, &name),
+                                },
+                                facts.kind,
+                                false,
+                            )
                         })),
                         Err(trouble) if trouble.is_lost() => return Err(trouble),
                         Err(trouble) => self.shared.ledger.failed(&spot.path(), &trouble),
@@ -435,6 +507,10 @@ impl Walk {
     }
 
     fn would(&self, action: &'static str, path: &[u8], bytes: u64) {
-        self.shared.ledger.event(Event::Would { action, path: path.to_vec(), bytes });
+        self.shared.ledger.event(Event::Would {
+            action,
+            path: path.to_vec(),
+            bytes,
+        });
     }
 }

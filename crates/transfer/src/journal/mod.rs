@@ -16,7 +16,7 @@ mod stored;
 mod writer;
 
 pub use error::{Damage, JournalError};
-pub use open::{Opened, OpenOptions};
+pub use open::{OpenOptions, Opened};
 pub use read::FinishedFile;
 pub use stored::{Listed, Loaded, State, discard, list, load, load_at, take};
 pub use writer::Journal;

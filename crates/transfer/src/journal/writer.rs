@@ -1,7 +1,7 @@
 //! A journal that is being written.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -180,22 +180,29 @@ impl Journal {
     }
 
     fn write(&self, pen: &mut Pen) -> Result<(), JournalError> {
+        pen.hand_over(&mut &self.file)
+            .map_err(JournalError::io("write", &self.path))
+    }
+}
+
+impl Pen {
+    /// Writes what was gathered. A part that went out before a failure is not written a second time.
+    fn hand_over(&mut self, out: &mut impl io::Write) -> io::Result<()> {
         let mut written = 0;
         let outcome = loop {
-            if written == pen.gathered.len() {
+            if written == self.gathered.len() {
                 break Ok(());
             }
-            match (&self.file).write(&pen.gathered[written..]) {
+            match out.write(&self.gathered[written..]) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(more) => written += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break Err(error),
             }
         };
-        // A part that is on the file must not be written a second time.
-        pen.gathered.drain(..written);
-        pen.unsynced |= written > 0;
-        outcome.map_err(JournalError::io("write", &self.path))
+        self.gathered.drain(..written);
+        self.unsynced |= written > 0;
+        outcome
     }
 }
 
@@ -209,4 +216,76 @@ impl Drop for Journal {
 fn wall_clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use renkei_plan::journal::{Decoder, Ending, FileSeq, Header, Identity};
+
+    /// A disk that takes so many bytes and is full then.
+    struct Disk {
+        room: usize,
+        held: Vec<u8>,
+    }
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room);
+            if taken == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= taken;
+            self.held.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_full_disk_the_journal_goes_on_without_a_gap() {
+        let identity = Identity {
+            sources: vec![],
+            target: vec![],
+            cwd: vec![],
+            ends: vec![],
+            options: vec![],
+        };
+        let header = Header {
+            identity,
+            started: UnixMillis(0),
+            program: String::new(),
+            request: vec![],
+        };
+        let mut gathered = Vec::new();
+        let mut pen = Pen {
+            encoder: Encoder::begin(&header, &mut gathered).unwrap(),
+            gathered,
+            synced: Instant::now(),
+            unsynced: false,
+        };
+        let mut disk = Disk {
+            room: 0,
+            held: Vec::new(),
+        };
+        for seq in 0..100 {
+            let done = Record::AsideDone { seq: FileSeq(seq) };
+            pen.encoder.append(&done, &mut pen.gathered).unwrap();
+            disk.room = 7;
+            let error = pen.hand_over(&mut disk).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
+        disk.room = usize::MAX;
+        pen.hand_over(&mut disk).unwrap();
+        let mut decoder = Decoder::new();
+        let (mut rest, mut records) = (&disk.held[..], 0);
+        while let Some(found) = decoder.step(rest).unwrap() {
+            rest = &rest[found.len..];
+            records += 1;
+        }
+        assert_eq!((records, decoder.end(rest)), (101, Ok(Ending::Clean)));
+    }
 }
