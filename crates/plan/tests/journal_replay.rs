@@ -1,6 +1,7 @@
 //! What is concluded from a journal: rule by rule, and that nothing which a crash has lost is ever believed.
 
 use std::borrow::Cow;
+use std::iter::once;
 
 use renkei_plan::PIECE;
 use renkei_plan::journal::{
@@ -58,7 +59,7 @@ fn pieces(seq: u64, first: u64, count: u8, seconds: u64) -> Record<'static> {
 fn durable(seq: u64, run: std::ops::Range<u64>, seconds: u64) -> Record<'static> {
     Record::Durable {
         seq: FileSeq(seq),
-        runs: std::iter::once(run).collect(),
+        runs: once(run).collect(),
         at: at(seconds),
     }
 }
@@ -162,6 +163,26 @@ fn doubt_ends_by_comparing_and_not_by_a_later_sync() {
         runs: Cow::Owned(vec![0..1, 2..3]),
     };
     assert_eq!(with(&[lost]), (vec![], vec![1]));
+}
+
+#[test]
+fn durable_pieces_that_are_gone_after_all_have_to_become_durable_again() {
+    let lost = Record::Lost {
+        seq: FileSeq(0),
+        runs: once(1..2).collect(),
+    };
+    let start = [
+        run(0, Durability::Sync),
+        landed(),
+        begin(0, b"f", 3),
+        pieces(0, 0, 3, 1),
+        durable(0, 0..3, 2),
+        lost,
+    ];
+    let with = |more: &[Record<'static>]| state(&mut replay(&[&start, more].concat()), b"f");
+    assert_eq!(with(&[]), (vec![(0, 1), (2, 3)], vec![]));
+    assert_eq!(with(&[pieces(0, 1, 1, 3)]), (vec![(0, 1), (2, 3)], vec![1]));
+    assert_eq!(with(&[pieces(0, 1, 1, 3), durable(0, 1..2, 4)]), (vec![(0, 3)], vec![]));
 }
 
 #[test]

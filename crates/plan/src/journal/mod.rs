@@ -39,7 +39,8 @@ pub use resume::{Aside, Resume, UnfinishedFile};
 
 use std::fmt;
 
-/// A file within one journal; never used for a second file or a second attempt at the same.
+/// A file within one journal. It must not be used for another file, nor for a second attempt at the same one: an answer
+/// to the first that is written down late would be taken for one to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileSeq(pub u64);
 

@@ -91,7 +91,8 @@ pub enum Record<'a> {
         /// When the target answered.
         at: UnixMillis,
     },
-    /// Pieces that were in doubt are not what they should be; before they are sent again.
+    /// Pieces are not what they should be, or not there although they were durable (the temporary file was cut short by
+    /// someone); before they are sent again.
     Lost {
         /// The file.
         seq: FileSeq,

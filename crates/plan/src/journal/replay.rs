@@ -11,6 +11,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 
 use renkei_types::tree_hash::{Cv, TreeHasher, pieces_in};
 use thiserror::Error;
@@ -140,8 +141,7 @@ impl Replay {
             }
             Record::Lost { seq, runs } => {
                 if let Some(open) = self.open(*seq)? {
-                    let lost = |piece: &u64| runs.iter().any(|run| run.contains(piece));
-                    open.acknowledged.retain(|piece, _| !lost(piece));
+                    lose_pieces(open, runs);
                 }
             }
             Record::Durable { seq, runs, at } => {
@@ -363,4 +363,21 @@ fn settle_pieces(open: &mut Open, first: u64, end: u64, then: Option<UnixMillis>
         }
     }
     Ok(())
+}
+
+/// Forgets pieces, whatever was known of them. From a tree nothing can be taken out, so it begins anew where one of them
+/// was durable; the file's hash is then to be had by reading it back.
+fn lose_pieces(open: &mut Open, runs: &[Range<u64>]) {
+    let lost = |piece: u64| runs.iter().any(|run| run.contains(&piece));
+    open.acknowledged.retain(|piece, _| !lost(*piece));
+    let mut kept = Runs::new();
+    for (start, end) in open.file.durable.iter() {
+        (start..end).filter(|piece| !lost(*piece)).for_each(|piece| {
+            kept.insert(piece);
+        });
+    }
+    if kept.len() < open.file.durable.len() {
+        open.file.durable = kept;
+        open.file.tree = TreeHasher::new(open.file.identity.size);
+    }
 }

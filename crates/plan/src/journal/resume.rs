@@ -28,7 +28,8 @@ pub struct UnfinishedFile {
     pub durable: Runs,
     /// Pieces that were acknowledged and have to be read back and compared with these values.
     pub in_doubt: BTreeMap<u64, Cv>,
-    /// The values of the durable pieces. Those in doubt are to be added when they were compared.
+    /// The values of the durable pieces; without some of them where durable pieces were [lost](super::Record::Lost).
+    /// Those in doubt are to be added when they were compared.
     pub tree: TreeHasher,
 }
 

@@ -5,11 +5,14 @@
 //! that is killed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::error::JournalError;
 
@@ -43,6 +46,9 @@ impl Lock {
                         pid: read_pid(&mut file),
                     });
                 }
+                Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+                    refuse_living(&mut file, name)?;
+                }
                 Err(TryLockError::Error(cause)) => return Err(JournalError::io("lock", &path)(cause)),
             }
             // The one before removes the file when it ends: then this is the lock of a file that no one else will find.
@@ -58,6 +64,20 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Left over, it does no harm.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Instead of a lock where the file system has none, as Lustre mounted without `flock`: the process that wrote its number
+/// must have ended. Two that start at the same moment are not told apart there.
+fn refuse_living(file: &mut File, name: &str) -> Result<(), JournalError> {
+    let pid = read_pid(file).filter(|pid| *pid != std::process::id());
+    let number = pid.and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    match number.map(test_kill_process) {
+        None | Some(Err(Errno::SRCH)) => Ok(()),
+        Some(_) => Err(JournalError::InUse {
+            name: name.to_owned(),
+            pid,
+        }),
     }
 }
 
@@ -95,6 +115,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
+    file.rewind()?;
     file.write_all(std::process::id().to_string().as_bytes())
 }
 
@@ -102,4 +123,33 @@ fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_locks_a_process_that_has_ended_does_not_stand_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |pid: &str| {
+            let path = dir.path().join("lock");
+            fs::write(&path, pid).unwrap();
+            refuse_living(&mut File::open(&path).unwrap(), "name")
+        };
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        let living = with(&pid.to_string());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(matches!(living, Err(JournalError::InUse { pid: Some(found), .. }) if found == pid));
+        for other in [
+            pid.to_string(),
+            std::process::id().to_string(),
+            String::new(),
+            "junk".to_owned(),
+        ] {
+            assert!(with(&other).is_ok(), "{other}");
+        }
+    }
 }
