@@ -110,6 +110,8 @@ pub struct ByteReceiver {
     stderr: Stderr,
     exit: Option<Exit>,
     end: ChannelEnd,
+    /// Bytes that came before the reply to the request.
+    early: VecDeque<Bytes>,
 }
 
 #[derive(Debug)]
@@ -180,8 +182,14 @@ impl ByteChannel {
                 stderr,
                 exit: None,
                 end: ChannelEnd::Open,
+                early: VecDeque::new(),
             },
         }
+    }
+
+    /// See [`ByteReceiver::accepted`].
+    pub(crate) async fn accepted(&mut self) -> bool {
+        self.rx.accepted().await
     }
 
     /// See [`ByteSender::send`].
@@ -255,23 +263,17 @@ impl ByteReceiver {
     /// The next bytes of standard output; `None` once the far side closed the channel or the connection broke, after
     /// which [`end`](Self::end) and [`stderr`](Self::stderr) say why. Safe to cancel.
     pub async fn recv(&mut self) -> Option<Bytes> {
+        if let Some(early) = self.early.pop_front() {
+            return Some(early);
+        }
         loop {
             match &mut self.inner {
-                Incoming::Ssh(half) => match half.wait().await {
-                    Some(ChannelMsg::Data { data }) => return Some(data),
-                    Some(ChannelMsg::ExtendedData { data, .. }) => self.stderr.push(&data),
-                    Some(ChannelMsg::ExitStatus { exit_status }) => self.exit = Some(Exit::Code(exit_status)),
-                    Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                        self.exit = Some(Exit::Signal(format!("{signal_name:?}")));
+                Incoming::Ssh(half) => {
+                    let message = half.wait().await;
+                    if let Some(data) = self.take(message) {
+                        return Some(data);
                     }
-                    Some(ChannelMsg::Failure) => self.finish(ChannelEnd::Refused),
-                    Some(ChannelMsg::Close) => {
-                        let exit = self.exit.take();
-                        self.finish(ChannelEnd::Closed(exit));
-                    }
-                    Some(_) => {}
-                    None => self.finish(ChannelEnd::Lost),
-                },
+                }
                 Incoming::Pipe {
                     stdout,
                     child,
@@ -292,6 +294,43 @@ impl ByteReceiver {
                 Incoming::Ended => return None,
             }
         }
+    }
+
+    /// Waits for the server's reply to a request on an SSH channel; false if it refused or the channel ended.
+    ///
+    /// Waiting costs nothing: until a server has accepted a request its window is closed (OpenSSH opens it together
+    /// with the reply), so no first message could go out with the request.
+    pub(crate) async fn accepted(&mut self) -> bool {
+        while let Incoming::Ssh(half) = &mut self.inner {
+            match half.wait().await {
+                Some(ChannelMsg::Success) => return true,
+                message => {
+                    let early = self.take(message);
+                    self.early.extend(early);
+                }
+            }
+        }
+        self.end == ChannelEnd::Open
+    }
+
+    /// Notes what a message says; gives the bytes in it.
+    fn take(&mut self, message: Option<ChannelMsg>) -> Option<Bytes> {
+        match message {
+            Some(ChannelMsg::Data { data }) => return Some(data),
+            Some(ChannelMsg::ExtendedData { data, .. }) => self.stderr.push(&data),
+            Some(ChannelMsg::ExitStatus { exit_status }) => self.exit = Some(Exit::Code(exit_status)),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.exit = Some(Exit::Signal(format!("{signal_name:?}")));
+            }
+            Some(ChannelMsg::Failure) => self.finish(ChannelEnd::Refused),
+            Some(ChannelMsg::Close) => {
+                let exit = self.exit.take();
+                self.finish(ChannelEnd::Closed(exit));
+            }
+            Some(_) => {}
+            None => self.finish(ChannelEnd::Lost),
+        }
+        None
     }
 
     /// How the channel ended, or [`ChannelEnd::Open`].

@@ -63,25 +63,24 @@ impl Connection {
         }
     }
 
-    /// Opens a channel and asks for the `sftp` subsystem on it. The reply to the request is not waited for, so the
-    /// first SFTP message goes out with it; a refusal shows as [`ChannelEnd::Refused`](crate::ChannelEnd::Refused).
+    /// Opens a channel with the `sftp` subsystem at its other end.
     ///
     /// # Errors
-    /// [`Channel`](ConnectErrorKind::Channel) if the server opens no more channels, [`Lost`](ConnectErrorKind::Lost) if
-    /// the connection is gone.
+    /// [`Channel`](ConnectErrorKind::Channel) if the server opens no more channels or has no SFTP,
+    /// [`Lost`](ConnectErrorKind::Lost) if the connection is gone.
     pub async fn sftp_channel(&self) -> Result<ByteChannel, ConnectError> {
         match &self.inner {
             Inner::Ssh(ssh) => {
                 let channel = self.session(ssh).await?;
                 let asked = channel.request_subsystem(true, "sftp").await;
                 asked.map_err(|_| self.lost(ssh))?;
-                Ok(ByteChannel::over_ssh(channel))
+                self.accepted(ssh, channel, "it offers no SFTP to this user").await
             }
             Inner::Program(program) => program.sftp(),
         }
     }
 
-    /// Runs `command` by the login shell of the far side. As with the subsystem, a refusal shows on the channel.
+    /// Runs `command` by the login shell of the far side.
     ///
     /// # Errors
     /// As [`sftp_channel`](Self::sftp_channel).
@@ -90,9 +89,26 @@ impl Connection {
             Inner::Ssh(ssh) => {
                 let channel = self.session(ssh).await?;
                 channel.exec(true, command).await.map_err(|_| self.lost(ssh))?;
-                Ok(ByteChannel::over_ssh(channel))
+                self.accepted(ssh, channel, "it runs no commands for this user").await
             }
             Inner::Program(program) => program.exec(command),
+        }
+    }
+
+    async fn accepted(
+        &self,
+        ssh: &Ssh,
+        channel: russh::Channel<Msg>,
+        otherwise: &str,
+    ) -> Result<ByteChannel, ConnectError> {
+        let mut channel = ByteChannel::over_ssh(channel);
+        if channel.accepted().await {
+            Ok(channel)
+        } else if self.is_closed() {
+            Err(self.lost(ssh))
+        } else {
+            let text = format!("the server refused the request: {otherwise}");
+            Err(ConnectError::new(ConnectErrorKind::Channel, &self.host, text))
         }
     }
 

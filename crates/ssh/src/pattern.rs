@@ -77,10 +77,7 @@ mod tests {
 
     #[test]
     fn many_stars_take_no_exponential_time() {
-        assert!(!matches(
-            &"a*".repeat(200),
-            &"a".repeat(20_000).replace("aaaaaaaaaa", "aaaaaaaaab").repeat(1)
-        ));
+        assert!(!matches(&format!("{}b", "a*".repeat(200)), &"a".repeat(5_000)));
         assert!(!matches(&format!("{}b", "*a".repeat(200)), &"a".repeat(5_000)));
     }
 }

@@ -166,12 +166,12 @@ fn certify_between(ca: &PrivateKey, from: u64, to: u64, change: impl FnOnce(&mut
     let host = ed25519();
     let mut builder =
         Builder::new_with_random_nonce(&mut russh::keys::key::safe_rng(), host.public_key(), from, to).unwrap();
-    builder.cert_type(CertType::Host).unwrap();
     change(&mut builder);
     builder.sign(ca).unwrap()
 }
 
 fn for_host(builder: &mut Builder) {
+    builder.cert_type(CertType::Host).unwrap();
     builder.valid_principal("h").unwrap();
 }
 
@@ -206,11 +206,12 @@ fn a_host_certificate_counts_only_when_every_rule_holds() {
         E::NotYetValid
     );
     let user = certify(&ca, |builder| {
-        for_host(builder);
         builder.cert_type(CertType::User).unwrap();
+        builder.valid_principal("h").unwrap();
     });
     assert_eq!(refused(&user), E::NotForHosts);
     let other = certify(&ca, |builder| {
+        builder.cert_type(CertType::Host).unwrap();
         builder.valid_principal("other").unwrap();
     });
     assert!(matches!(refused(&other), E::Principal { .. }));
