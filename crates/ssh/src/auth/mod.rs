@@ -9,6 +9,7 @@ mod keys;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
@@ -94,16 +95,31 @@ enum Step {
 }
 
 /// A way to log in that works.
-#[derive(Clone)]
 pub(crate) struct Proven {
     steps: Vec<Step>,
+    /// An answer that was believed to be a password was refused the second time, so it was a code.
+    answers_expire: AtomicBool,
 }
 
 impl Proven {
+    fn new(mut steps: Vec<Step>) -> Self {
+        // What is asked after a key or a password is a second factor, whatever the server calls it; to send a code
+        // again would look like a wrong one.
+        for step in steps.iter_mut().skip(1) {
+            if let Step::Interactive(answer) = step {
+                *answer = None;
+            }
+        }
+        Self {
+            steps,
+            answers_expire: AtomicBool::new(false),
+        }
+    }
+
     /// Whether repeating it asks a person.
     pub(crate) fn needs_person(&self) -> bool {
         self.steps.iter().any(|step| match step {
-            Step::Interactive(answer) => answer.is_none(),
+            Step::Interactive(answer) => answer.is_none() || self.answers_expire.load(Ordering::Relaxed),
             Step::Key(candidate) => candidate.needs_touch(),
             Step::None | Step::Password(_) => false,
         })
@@ -165,7 +181,7 @@ impl Login {
     pub(crate) async fn first(&self, handle: &mut Handle<Callbacks>, trust: Trust) -> Result<Proven, ConnectError> {
         let mut progress = Progress::default();
         match self.search(handle, trust, &mut progress).await {
-            Ok(true) => Ok(Proven { steps: progress.steps }),
+            Ok(true) => Ok(Proven::new(progress.steps)),
             Ok(false) => Err(self.refused(&progress)),
             Err(error) => Err(self.failed(error)),
         }
@@ -397,12 +413,21 @@ impl Login {
     /// Logs in by what worked before.
     pub(crate) async fn again(&self, handle: &mut Handle<Callbacks>, proven: &Proven) -> Result<(), ConnectError> {
         for step in &proven.steps {
+            let step = match step {
+                Step::Interactive(_) if proven.answers_expire.load(Ordering::Relaxed) => &Step::Interactive(None),
+                step => step,
+            };
             let outcome = self.repeat(handle, step).await.map_err(|error| self.failed(error))?;
             match outcome {
                 Outcome::Accepted => return Ok(()),
                 Outcome::Partial(_) => {}
                 Outcome::Rejected(_) if handle.is_closed() => return Err(self.failed(LoginError::Closed)),
-                Outcome::Rejected(_) => break,
+                Outcome::Rejected(_) => {
+                    if let Step::Interactive(Some(_)) = step {
+                        proven.answers_expire.store(true, Ordering::Relaxed);
+                    }
+                    break;
+                }
             }
         }
         Err(self.error("the server no longer accepts what the first connection logged in with"))
