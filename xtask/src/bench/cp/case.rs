@@ -204,7 +204,7 @@ pub const GROUPS: &[Group] = &[
                     (RenkeiVerify, Each),
                     (Scp, Each),
                     (Rsync, Each),
-                    (Rclone, Sample(20)),
+                    (Rclone, Sample(200)),
                     (RenkeiJson, Once),
                 ],
                 up: Some(&[Target::Faster(Scp, 5.0), Target::Faster(Rsync, 1.0)]),
