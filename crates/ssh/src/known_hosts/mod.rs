@@ -4,6 +4,7 @@
 //! about or refused is decided by who reads it.
 
 mod certificate;
+mod fuzz;
 mod matching;
 mod parse;
 #[cfg(test)]
@@ -17,6 +18,8 @@ use base64::engine::general_purpose::STANDARD;
 use russh::keys::{Certificate, PublicKey, PublicKeyBase64};
 
 pub use certificate::CertificateError;
+#[doc(hidden)]
+pub use fuzz::fuzz_known_hosts;
 pub use matching::Name;
 pub use parse::{Hosts, Line, Marker, Place};
 
