@@ -249,6 +249,12 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_name_is_copied_by_its_contents() {
+        assert_eq!(paths("t", Standing::Directory, &[dir("."), file("a")]), ["t", "t/a"]);
+        assert_eq!(paths("t/", Standing::Nothing, &[dir(".")]), ["t/"]);
+    }
+
+    #[test]
     fn one_glob_of_directories_into_nothing_lands_together() {
         assert_eq!(paths("t", Standing::Nothing, &[dir("d1"), dir("d2")]), ["t", "t"]);
         let mut second = dir("d2");

@@ -46,11 +46,15 @@ pub struct NewHardLink<'a> {
 
 impl Root {
     /// Makes the directory `rel`, unless it is there. One that its owner may not write in, and that is ours, may be
-    /// written afterwards; it gets its final permissions by [`Root::finish_dir`].
+    /// written afterwards; it gets its final permissions by [`Root::finish_dir`]. The empty path is the root itself.
     ///
     /// # Errors
     /// Something else stands there, a link also if it points to a directory; or the system refuses.
     pub fn make_dir(&self, rel: &[u8]) -> Result<Made, FileError> {
+        if rel.is_empty() {
+            self.open_up(rel)?;
+            return Ok(Made::Existed);
+        }
         let place = self.place(rel)?;
         let mode = mode_of(UNFINISHED_DIR);
         match rustix::fs::mkdirat(place.dir(), place.name, mode) {
