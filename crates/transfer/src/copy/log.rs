@@ -167,6 +167,24 @@ impl Log {
         }
     }
 
+    /// A finished file is not to be believed: `serial`, which no file has, takes its place and is given up.
+    pub fn void(&self, serial: u64, source: u32, below: &[u8]) {
+        self.write(&Record::Begin {
+            seq: FileSeq(serial),
+            source: SourceIndex(source),
+            path: below,
+            identity: FileIdentity {
+                size: 0,
+                mtime_ns: 0,
+                inode: 0,
+                device: 0,
+            },
+            temp: b"",
+            target: TargetPlace::BelowLanded,
+        });
+        self.abandoned_seq(FileSeq(serial));
+    }
+
     pub fn abandoned_seq(&self, seq: FileSeq) {
         self.write(&Record::Abandoned { seq });
     }

@@ -7,8 +7,11 @@
 mod base;
 mod batch;
 mod bottleneck;
+mod check;
+mod claims;
 mod facts;
 mod fleet;
+mod hash_command;
 mod item;
 mod landing;
 mod lane;
@@ -17,11 +20,14 @@ mod ledger;
 mod log;
 mod opening;
 mod places;
+mod proof;
 mod publish;
 mod resume;
 mod server;
+mod sessions;
 mod shared;
 mod sources;
+mod spool;
 mod stop;
 mod sync;
 mod trouble;
@@ -43,6 +49,8 @@ use self::publish::TempNames;
 use self::server::Server;
 use self::shared::{Parts, Shared};
 use self::sources::Found;
+pub use self::check::verify;
+use self::proof::{Proof, Settlement};
 pub use self::stop::Stop;
 use self::stop::StopReason;
 use self::trouble::{Trouble, chain};
@@ -309,6 +317,8 @@ impl Copy {
                 reason: format!("no random numbers: {error}"),
             })
         })?;
+        let proof = Proof::new(&self.request).map_err(|error| Refusal::Usage(chain(&error)))?;
+        let proof = Arc::new(proof);
         let mut serial = first_serial;
         let mut legs: Vec<(Option<Arc<Server>>, Vec<Placed>)> = Vec::new();
         for (index, (found, landed)) in found.into_iter().zip(&landing.places).enumerate() {
@@ -319,6 +329,7 @@ impl Copy {
             let Some(placed) = self.place(index as u32, found, target_side, landed).await? else {
                 continue;
             };
+            proof.placed(&placed, &target.path, &landed.path);
             match legs.last_mut() {
                 Some((last, placed_before)) if same_server(last, &server) => placed_before.push(placed),
                 _ => legs.push((server, vec![placed])),
@@ -334,6 +345,7 @@ impl Copy {
                 temps: temps.clone(),
                 ledger: Arc::clone(&self.ledger),
                 log: Arc::clone(log),
+                proof: Arc::clone(&proof),
                 stop: self.stop.clone(),
             };
             let shared = Arc::new(Shared::new(self.request.clone(), parts));
@@ -345,12 +357,24 @@ impl Copy {
                 return Ok(end);
             }
         }
-        Ok(End {
-            ending: Ending::Complete,
-            cause: None,
-            journal: None,
-            verified: Verified::No,
-        })
+        let settlement = Settlement {
+            request: &self.request,
+            ledger: &self.ledger,
+            log,
+            stop: &self.stop,
+            sources: sources_of(sides),
+            target: target_side.server().cloned(),
+            serial,
+        };
+        match proof.settle(settlement).await {
+            Ok(verified) => Ok(End {
+                ending: Ending::Complete,
+                cause: None,
+                journal: None,
+                verified,
+            }),
+            Err(trouble) => Ok(End::because(Ending::Lost, trouble.reason())),
+        }
     }
 
     async fn find_sources(&self, sides: &[Option<Arc<Server>>]) -> Result<Vec<Found>, Refusal> {
@@ -466,6 +490,17 @@ impl From<Trouble> for Refusal {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)
     }
+}
+
+/// The servers among the sources, each once.
+fn sources_of(sides: &[Option<Arc<Server>>]) -> Vec<Arc<Server>> {
+    let mut servers: Vec<Arc<Server>> = Vec::new();
+    for server in sides.iter().flatten() {
+        if !servers.iter().any(|known| Arc::ptr_eq(known, server)) {
+            servers.push(Arc::clone(server));
+        }
+    }
+    servers
 }
 
 fn same_server(a: &Option<Arc<Server>>, b: &Option<Arc<Server>>) -> bool {

@@ -43,6 +43,7 @@ pub async fn recall(shared: &Shared, item: Item) -> Result<Option<Recalled>, Tro
             shared.ledger.bytes.fetch_add(item.facts.size, Relaxed);
             shared.ledger.files.fetch_add(1, Relaxed);
             shared.ledger.copied.fetch_add(1, Relaxed);
+            shared.proof.file(&item, finished.size, finished.root);
             return Ok(None);
         }
         return Ok(Some(Recalled::Fresh(item)));

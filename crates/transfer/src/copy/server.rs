@@ -88,14 +88,24 @@ impl Server {
             .unwrap_or_default()
     }
 
+    /// How many sessions live.
+    pub fn count(&self) -> usize {
+        self.lines().len()
+    }
+
     /// Any session that lives, each in turn; waits for one where there is none.
     pub async fn any(&self) -> Result<Sftp, Trouble> {
+        self.any_line().await.map(|line| line.sftp)
+    }
+
+    /// As [`any`](Self::any), with the connection below it.
+    pub async fn any_line(&self) -> Result<Line, Trouble> {
         loop {
             let arrived = self.arrived.notified();
             let lines = self.lines();
             if !lines.is_empty() {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-                return Ok(lines[turn % lines.len()].sftp.clone());
+                return Ok(lines[turn % lines.len()].clone());
             }
             tokio::select! {
                 () = arrived => {}

@@ -16,6 +16,7 @@ use super::item::{Item, Known};
 use super::large::{Large, Resumed};
 use super::ledger::Ledger;
 use super::log::Log;
+use super::proof::Proof;
 use super::publish::TempNames;
 use super::stop::Stop;
 use super::trouble::Trouble;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub temps: TempNames,
     pub ledger: Arc<Ledger>,
     pub log: Arc<Log>,
+    pub proof: Arc<Proof>,
     pub stop: Stop,
     pub limiter: Option<Limiter>,
     pub wants_hashes: bool,
@@ -70,6 +72,7 @@ impl Shared {
             temps: parts.temps,
             ledger: parts.ledger,
             log: parts.log,
+            proof: parts.proof,
             stop: parts.stop,
             buffers: Arc::new(BufPool::new(REQUEST as usize, BUFFERS_KEPT)),
             disk: Semaphore::new(DISK_JOBS),
@@ -216,6 +219,7 @@ impl Shared {
     /// A file stands under its final name.
     pub fn finished(&self, item: &Item, stored: &Stored, hash: Option<Hash>) {
         self.log.finished(item, stored, hash);
+        self.proof.file(item, stored.size, hash);
         self.ledger.files.fetch_add(1, Relaxed);
         self.ledger.copied(&item.shown(), stored.size);
     }
@@ -232,5 +236,6 @@ pub struct Parts {
     pub temps: TempNames,
     pub ledger: Arc<Ledger>,
     pub log: Arc<Log>,
+    pub proof: Arc<Proof>,
     pub stop: Stop,
 }

@@ -1,109 +1,260 @@
-//! Hashes of what stands at a target, by reading it back.
+//! Hashes of files as they stand, at either side, by reading them.
+//!
+//! Many files are read at the same time, and a large one in many pieces over all sessions that are open: how long it takes
+//! is a matter of bandwidth and not of round trips. A [`Budget`] keeps the memory bounded.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
-use renkei_plan::{FileId, PIECE, Piece};
-use renkei_ssh::sftp::{Attrs, OpenFlags};
-use renkei_types::tree_hash::{Part, PieceHasher, Root as Hash, TreeHasher, hash_whole};
+use renkei_plan::PIECE;
+use renkei_ssh::sftp::{Attrs, Handle, OpenFlags, Sftp};
+use renkei_types::tree_hash::{Cv, Part, PieceHasher, Root as Hash, TreeHasher, hash_whole, piece_range, pieces_in};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::base::{Base, blocking};
 use super::item::Spot;
 use super::large::read_range;
+use super::server::Server;
 use super::shared::REQUEST;
 use super::trouble::Trouble;
+use crate::limit::Limiter;
+use crate::local::root::Root;
+use crate::local::source::Source;
 
-/// Pieces of one file read back at the same time.
-const PIECES_AT_ONCE: usize = 8;
+/// Content in memory at the same time, in KiB.
+const MEMORY: usize = 64 << 10;
+/// Pieces of one file asked for at the same time.
+const PIECES_AT_ONCE: usize = 64;
+/// The same on this machine, where a disk answers and not a network.
+const NEAR_PIECES_AT_ONCE: usize = 4;
+const KIB: u64 = 1 << 10;
 
-/// The hash of a file as it stands; none if its size is not `size`.
-pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> {
-    match &spot.base {
-        Base::Near(root) => {
-            let (root, rel) = (Arc::clone(root), spot.rel.clone());
-            blocking(move || {
-                let source = root.open_source(&rel)?;
-                if source.meta().size != size {
-                    return Ok(None);
-                }
-                let mut tree = TreeHasher::new(size);
-                let part = if size <= PIECE { Part::Whole } else { Part::OneOfMany };
-                for index in 0..size.div_ceil(PIECE) {
-                    let content = source.read(index * PIECE, PIECE as usize)?;
-                    let mut hasher = PieceHasher::new(index, part);
-                    hasher.update(&content);
-                    // A wrong length shows as a tree that does not end.
-                    let _ = tree.add(index, hasher.finish());
-                }
-                Ok(if size == 0 {
-                    Some(hash_whole(&[]))
-                } else {
-                    tree.finish()
-                })
-            })
-            .await
+/// How much may be read at the same time.
+pub struct Budget {
+    files: Semaphore,
+    memory: Semaphore,
+    limiter: Option<Arc<Limiter>>,
+}
+
+impl Budget {
+    /// So many files open at the same time, and a speed limit for what comes over the network.
+    pub fn new(files: usize, limiter: Option<Arc<Limiter>>) -> Self {
+        Self {
+            files: Semaphore::new(files.max(1)),
+            memory: Semaphore::new(MEMORY),
+            limiter,
         }
-        Base::Far { server, .. } => {
-            let path = spot.path();
-            server.run(|sftp| hash_far(sftp, path.clone(), size)).await
+    }
+
+    async fn file(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        self.files.acquire().await.map_err(|_| Trouble::Ended)
+    }
+
+    async fn memory(&self, bytes: u64) -> Result<SemaphorePermit<'_>, Trouble> {
+        let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).max(1);
+        self.memory.acquire_many(kib).await.map_err(|_| Trouble::Ended)
+    }
+
+    async fn over_network(&self, bytes: u64) {
+        if let Some(limiter) = &self.limiter {
+            limiter.take(bytes).await;
         }
     }
 }
 
-async fn hash_far(sftp: renkei_ssh::sftp::Sftp, path: Vec<u8>, size: u64) -> Result<Option<Hash>, Trouble> {
+/// The hash of a file as it stands; none if its size is not `size`.
+pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> {
+    hash_within(spot, size, &Budget::new(1, None)).await
+}
+
+/// [`hash_spot`] beside others that share a budget.
+pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Option<Hash>, Trouble> {
+    let _open = budget.file().await?;
+    match &spot.base {
+        Base::Near(root) => hash_near(root, &spot.rel, size, budget).await,
+        Base::Far { server, .. } => {
+            let path = spot.path();
+            if size <= PIECE {
+                let _held = budget.memory(size).await?;
+                budget.over_network(size).await;
+                return server.run(|sftp| hash_small(sftp, path.clone(), size)).await;
+            }
+            hash_far(server, path, size, budget).await
+        }
+    }
+}
+
+/// Takes the values of all pieces, in any order, until one is none: then the size is another.
+async fn gather(
+    size: u64,
+    mut pieces: impl futures_util::Stream<Item = Result<(u64, Option<Cv>), Trouble>> + Unpin,
+) -> Result<Option<Hash>, Trouble> {
+    let mut tree = TreeHasher::new(size);
+    while let Some(piece) = pieces.next().await {
+        let (index, cv) = piece?;
+        let Some(cv) = cv else { return Ok(None) };
+        // What does not fit shows as a tree that does not end.
+        let _ = tree.add(index, cv);
+    }
+    Ok(tree.finish())
+}
+
+fn hash_piece(index: u64, size: u64, parts: &[impl AsRef<[u8]>]) -> Cv {
+    let mut hasher = PieceHasher::new(index, Part::of(size));
+    parts.iter().for_each(|part| hasher.update(part.as_ref()));
+    hasher.finish()
+}
+
+// ---- on this machine ------------------------------------------------------------------------------------------------
+
+async fn hash_near(root: &Arc<Root>, rel: &[u8], size: u64, budget: &Budget) -> Result<Option<Hash>, Trouble> {
+    let (root, rel) = (Arc::clone(root), rel.to_vec());
+    let small = size <= PIECE;
+    let held = if small { Some(budget.memory(size).await?) } else { None };
+    let opened = blocking(move || {
+        let source = root.open_source(&rel)?;
+        if source.meta().size != size {
+            return Ok(Opened::OtherSize);
+        }
+        if small {
+            // One byte more than there should be, so that a file that grows is noticed.
+            let content = source.read(0, size as usize + 1)?;
+            let whole = content.len() as u64 == size;
+            return Ok(if whole {
+                Opened::Small(hash_whole(&content))
+            } else {
+                Opened::OtherSize
+            });
+        }
+        Ok(Opened::Large(Arc::new(source)))
+    });
+    let source = match opened.await? {
+        Opened::OtherSize => return Ok(None),
+        Opened::Small(hash) => return Ok(Some(hash)),
+        Opened::Large(source) => source,
+    };
+    drop(held);
+    let pieces = futures_util::stream::iter(0..pieces_in(size)).map(|index| {
+        let source = Arc::clone(&source);
+        async move {
+            let range = piece_range(size, index);
+            let len = range.end - range.start;
+            let _held = budget.memory(len).await?;
+            blocking(move || {
+                let content = source.read(range.start, len as usize)?;
+                let whole = content.len() as u64 == len;
+                Ok((index, whole.then(|| hash_piece(index, size, &[content]))))
+            })
+            .await
+        }
+    });
+    gather(size, std::pin::pin!(pieces.buffer_unordered(NEAR_PIECES_AT_ONCE))).await
+}
+
+enum Opened {
+    OtherSize,
+    Small(Hash),
+    Large(Arc<Source>),
+}
+
+// ---- at a server ----------------------------------------------------------------------------------------------------
+
+/// OPEN, then READs and CLOSE together: two round trips.
+async fn hash_small(sftp: Sftp, path: Vec<u8>, size: u64) -> Result<Option<Hash>, Trouble> {
+    let failed = || Trouble::far("read back", &path);
     let handle = sftp
         .open(&path, OpenFlags::READ, &Attrs::none())
         .await
-        .map_err(Trouble::far("read back", &path))?;
+        .map_err(failed())?;
     let most = sftp.limits().max_read.min(REQUEST);
-    let part = if size <= PIECE { Part::Whole } else { Part::OneOfMany };
-    let mut tree = TreeHasher::new(size);
-    let reads = futures_util::stream::iter((0..size.div_ceil(PIECE)).map(|index| {
-        let offset = index * PIECE;
-        let piece = Piece {
-            file: FileId(0),
-            index,
-            offset,
-            len: (size - offset).min(PIECE),
+    let content = read_range(&sftp, &handle, (0, size), most);
+    // One byte past the end: a file that is longer is another file.
+    let past = sftp.read(&handle, size, 1);
+    let (content, past) = tokio::join!(content, past);
+    let close = sftp.close(&handle);
+    let (content, past) = (content.map_err(failed()), past.map_err(failed()));
+    drop(close);
+    Ok(match (content?, past?.is_empty()) {
+        (Some(parts), true) => Some(hash_parts(size, &parts)),
+        _ => None,
+    })
+}
+
+fn hash_parts(size: u64, parts: &[Bytes]) -> Hash {
+    // Of a file of one piece the piece's value is the root.
+    Hash(hash_piece(0, size, parts).0)
+}
+
+async fn hash_far(server: &Server, path: Vec<u8>, size: u64, budget: &Budget) -> Result<Option<Hash>, Trouble> {
+    let file = FarFile {
+        path,
+        handles: Mutex::default(),
+    };
+    let pieces = futures_util::stream::iter(0..pieces_in(size)).map(|index| {
+        let (file, range) = (&file, piece_range(size, index));
+        async move {
+            let len = range.end - range.start;
+            let _held = budget.memory(len).await?;
+            budget.over_network(len).await;
+            let read = |sftp: Sftp| async move { file.read(&sftp, (range.start, len)).await };
+            let parts = server.run(read).await?;
+            Ok((index, parts.map(|parts| hash_piece(index, size, &parts))))
+        }
+    });
+    let pieces = std::pin::pin!(pieces.buffer_unordered(PIECES_AT_ONCE));
+    let hash = gather(size, pieces);
+    // One byte past the end: a file that is longer is another file.
+    let past = server.run(|sftp| {
+        let file = &file;
+        async move { file.read(&sftp, (size, 1)).await }
+    });
+    let (hash, past) = tokio::join!(hash, past);
+    file.close();
+    Ok(match (hash?, past?) {
+        (hash, None) => hash,
+        (_, Some(_)) => None,
+    })
+}
+
+/// A file at a server with one handle a session.
+struct FarFile {
+    path: Vec<u8>,
+    handles: Mutex<Vec<(Sftp, Arc<OnceCell<Handle>>)>>,
+}
+
+impl FarFile {
+    async fn read(&self, sftp: &Sftp, range: (u64, u64)) -> Result<Option<Vec<Bytes>>, Trouble> {
+        let cell = self.cell(sftp);
+        let open = || sftp.open(&self.path, OpenFlags::READ, &Attrs::none());
+        let handle = cell
+            .get_or_try_init(|| async { open().await.map_err(Trouble::far("read back", &self.path)) })
+            .await?;
+        let most = sftp.limits().max_read.min(REQUEST);
+        read_range(sftp, handle, range, most)
+            .await
+            .map_err(Trouble::far("read back", &self.path))
+    }
+
+    fn cell(&self, sftp: &Sftp) -> Arc<OnceCell<Handle>> {
+        let Ok(mut handles) = self.handles.lock() else {
+            return Arc::default();
         };
-        let (sftp, handle) = (sftp.clone(), handle.clone());
-        async move { (piece, read_range(&sftp, &handle, (piece.offset, piece.len), most).await) }
-    }));
-    let mut reads = reads.buffered(PIECES_AT_ONCE);
-    let mut whole = true;
-    let mut failed = None;
-    while let Some((piece, parts)) = reads.next().await {
-        match parts {
-            Ok(Some(parts)) => {
-                let mut hasher = PieceHasher::new(piece.index, part);
-                parts.iter().for_each(|part| hasher.update(part));
-                let _ = tree.add(piece.index, hasher.finish());
-            }
-            Ok(None) => whole = false,
-            Err(error) => {
-                failed = Some(error);
-                break;
+        if let Some((_, cell)) = handles.iter().find(|(known, _)| known.is_same(sftp)) {
+            return Arc::clone(cell);
+        }
+        let cell = Arc::default();
+        handles.push((sftp.clone(), Arc::clone(&cell)));
+        cell
+    }
+
+    /// Gives the handles back; the answers do not matter to anyone.
+    fn close(&self) {
+        let handles = self.handles.lock().map(|mut handles| std::mem::take(&mut *handles));
+        for (sftp, cell) in handles.unwrap_or_default() {
+            if let Some(handle) = cell.get() {
+                drop(sftp.close(handle));
             }
         }
     }
-    drop(reads);
-    // One byte past the end: a file that is longer is another file.
-    let past = sftp.read(&handle, size, 1);
-    let close = sftp.close(&handle);
-    let past = past.await;
-    let _ = close.await;
-    if let Some(error) = failed {
-        return Err(Trouble::far("read back", &path)(error));
-    }
-    let longer = past
-        .map_err(Trouble::far("read back", &path))
-        .map(|byte| !byte.is_empty())?;
-    if !whole || longer {
-        return Ok(None);
-    }
-    Ok(if size == 0 {
-        Some(hash_whole(&[]))
-    } else {
-        tree.finish()
-    })
 }

@@ -191,6 +191,7 @@ impl Walk {
             )
         };
         let made = made?;
+        self.shared.proof.directory(dir.index, &dir.below);
         let wants_standing = self.shared.request.existing != Existing::Replace || self.shared.request.delete;
         let mut standing: HashMap<Vec<u8>, Facts> = HashMap::new();
         if made == Made::Existed && wants_standing {
@@ -296,7 +297,7 @@ impl Walk {
                     });
                 }
                 Kind::Link => {
-                    links.push(self.link(source, target, stands));
+                    links.push(self.link((dir.index, below), source, target, stands));
                     if links.len() >= LINKS_AT_ONCE {
                         links.next().await.transpose()?;
                     }
@@ -308,7 +309,13 @@ impl Walk {
         Ok(())
     }
 
-    async fn link(&self, source: Spot, target: Spot, stands: Option<Facts>) -> Result<(), Trouble> {
+    async fn link(
+        &self,
+        (index, below): (u32, Vec<u8>),
+        source: Spot,
+        target: Spot,
+        stands: Option<Facts>,
+    ) -> Result<(), Trouble> {
         let made = async {
             // True: made; false: left alone.
             let text = source.base.read_link(&source.rel).await?;
@@ -320,6 +327,7 @@ impl Walk {
                         .await
                         .is_ok_and(|there| there == text);
                 if same || self.shared.request.existing == Existing::Keep {
+                    self.shared.proof.link(index, &below, &text);
                     return Ok(false);
                 }
             }
@@ -329,6 +337,7 @@ impl Walk {
             }
             let temp = self.shared.temps.name(self.serial.fetch_add(1, Relaxed), 0);
             target.base.make_link(&target.rel, &text, &temp).await?;
+            self.shared.proof.link(index, &below, &text);
             Ok::<bool, Trouble>(true)
         };
         match made.await {
@@ -346,6 +355,7 @@ impl Walk {
     async fn offer(&self, item: Item, standing: Option<Facts>) -> Result<(), Trouble> {
         if let Some(reason) = standing.and_then(|standing| self.keeps(&item.facts, &standing)) {
             self.shared.ledger.skipped(&item.shown(), reason);
+            self.shared.proof.file(&item, item.facts.size, None);
             return Ok(());
         }
         if item.facts.nlink > 1 && !self.shared.request.follow {
@@ -428,6 +438,7 @@ impl Walk {
                 Ok(()) => {
                     self.shared.ledger.files.fetch_add(1, Relaxed);
                     self.shared.ledger.copied(&item.shown(), 0);
+                    self.shared.proof.file(&item, item.facts.size, None);
                 }
                 Err(trouble) if trouble.is_lost() => return Err(trouble),
                 Err(_) => {
