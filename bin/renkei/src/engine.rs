@@ -1,15 +1,15 @@
-//! The calls into the library that the commands make.
+//! `--resume-drop` as long as the library does not have it: it is refused, and nothing is done.
 
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use renkei_transfer::ssh::Prompt;
-use renkei_transfer::{Ending, Observer, Request, Stop, Summary, Verified, VerifyRequest};
+use renkei_transfer::{Ending, Observer, Request, Stop, Summary, Verified};
 
-fn nothing() -> Summary {
+fn refused(what: &str) -> Summary {
     Summary {
-        ending: Ending::NotConnected,
+        ending: Ending::Usage,
         bytes: 0,
         resumed_bytes: 0,
         sent_bytes: 0,
@@ -25,14 +25,11 @@ fn nothing() -> Summary {
         verified: Verified::No,
         journal: None,
         notes: Vec::new(),
-        cause: None,
+        cause: Some(format!("{what} is not in this version")),
     }
 }
 
-pub fn verify(_: VerifyRequest, _: Arc<dyn Prompt>, _: Arc<dyn Observer>, _: Stop) -> impl Future<Output = Summary> {
-    ready(nothing())
-}
-
+/// Removes a journal and what the copy left at its target.
 pub fn resume_drop(
     _: String,
     _: Request,
@@ -40,5 +37,5 @@ pub fn resume_drop(
     _: Arc<dyn Observer>,
     _: Stop,
 ) -> impl Future<Output = Summary> {
-    ready(nothing())
+    ready(refused("`--resume-drop`"))
 }
