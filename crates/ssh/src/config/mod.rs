@@ -6,6 +6,8 @@
 mod algorithms;
 mod openssh;
 mod own;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::path::PathBuf;
@@ -299,10 +301,7 @@ impl Lookup {
         let mut methods = Vec::new();
         for name in order.split(',') {
             let (method, allowed) = match name.trim() {
-                "publickey" => (
-                    Method::PublicKey,
-                    self.get("pubkeyauthentication") != Some("no") && self.flag("pubkeyauthentication", true),
-                ),
+                "publickey" => (Method::PublicKey, self.flag("pubkeyauthentication", true)),
                 "keyboard-interactive" => (
                     Method::KeyboardInteractive,
                     self.flag("kbdinteractiveauthentication", true),
