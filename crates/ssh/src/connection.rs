@@ -74,6 +74,8 @@ impl Connection {
                 let channel = self.session(ssh).await?;
                 let asked = channel.request_subsystem(true, "sftp").await;
                 asked.map_err(|_| self.lost(ssh))?;
+                // To wait costs no round trip, although SFTP begins with a message of ours: OpenSSH opens a session
+                // channel with a window of 0 and enlarges it together with this answer.
                 self.accepted(ssh, channel, "it offers no SFTP to this user").await
             }
             Inner::Program(program) => program.sftp(),

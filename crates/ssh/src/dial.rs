@@ -69,12 +69,31 @@ struct Inner {
     /// Taken while a person may be asked.
     turn: tokio::sync::Mutex<()>,
     settled: OnceLock<Settled>,
+    /// How far the first login has come, for those that wait beside it.
+    first: watch::Sender<First>,
+    /// Round-trip time of the first TCP connect.
+    reached: watch::Sender<Option<Duration>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    /// Not ended.
+    Open,
+    Succeeded,
+    Failed,
 }
 
 /// What the first connection found out.
 struct Settled {
     proven: Proven,
     address: Option<SocketAddr>,
+}
+
+/// Whether a connection is made by itself or beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    Alone,
+    Beside,
 }
 
 /// A stream to the host, and what is known of the way.
@@ -142,6 +161,8 @@ impl Dialer {
                 startups: Mutex::new(Arc::new(Semaphore::new(STARTUPS))),
                 turn: tokio::sync::Mutex::new(()),
                 settled: OnceLock::new(),
+                first: watch::Sender::new(First::Open),
+                reached: watch::Sender::new(None),
             }),
         })
     }
@@ -169,18 +190,75 @@ impl Dialer {
             program.settle().await?;
             return Ok(Connection::over_program(inner.settings.shown(), Arc::clone(program)));
         }
+        inner.first.send_replace(First::Open);
+        let connected = async {
+            let startups = Arc::clone(&inner.startups.lock().unwrap_or_else(PoisonError::into_inner));
+            let _unfinished = startups.acquire().await;
+            let way = self.way(Company::Alone).await?;
+            self.login(way, Company::Alone).await
+        }
+        .await;
+        if inner.settled.get().is_none() {
+            inner.first.send_replace(First::Failed);
+        }
+        connected
+    }
+
+    /// Makes a connection while the first is being made: reaches the host and exchanges keys at the same time, and logs
+    /// in as soon as the first has, with what worked there.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); and [`Auth`](ConnectErrorKind::Auth) without an attempt at the server if the first
+    /// login fails or needs a person.
+    pub async fn connect_beside(&self) -> Result<Connection, ConnectError> {
+        let inner = &*self.inner;
+        if inner.program.is_some() || inner.settled.get().is_some() {
+            return self.connect().await;
+        }
         let startups = Arc::clone(&inner.startups.lock().unwrap_or_else(PoisonError::into_inner));
         let _unfinished = startups.acquire().await;
-        let way = self.way().await?;
-        self.login(way).await
+        let way = self.way(Company::Beside).await?;
+        self.login(way, Company::Beside).await
+    }
+
+    /// Round-trip time to the host, or to the first jump host, as soon as the first TCP connection stands; none for a
+    /// ProxyCommand or `--ssh-command`, where it does not end.
+    pub async fn reached(&self) -> Duration {
+        if let Some(via) = &self.inner.via {
+            return Box::pin(via.reached()).await;
+        }
+        let mut reached = self.inner.reached.subscribe();
+        match reached.wait_for(Option::is_some).await.map(|rtt| *rtt) {
+            Ok(Some(rtt)) => rtt,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the first login, and tells by which to log in again.
+    async fn after_first(&self) -> Result<&Settled, ConnectError> {
+        let inner = &*self.inner;
+        let mut first = inner.first.subscribe();
+        let _ = first.wait_for(|first| *first != First::Open).await;
+        match inner.settled.get() {
+            Some(settled) if !settled.proven.needs_person() => Ok(settled),
+            Some(_) => Err(self.unattempted("each login needs a person")),
+            None => Err(self.unattempted("the first login failed")),
+        }
+    }
+
+    fn unattempted(&self, text: &str) -> ConnectError {
+        ConnectError::new(ConnectErrorKind::Auth, self.inner.settings.shown(), text)
     }
 
     /// A stream to the host: a socket of its own, through every jump host or a ProxyCommand.
-    async fn way(&self) -> Result<Way, ConnectError> {
+    async fn way(&self, company: Company) -> Result<Way, ConnectError> {
         let Inner { settings, via, .. } = &*self.inner;
         if let Some(via) = via {
             // Boxed because a jump host may have jump hosts.
-            let hop = Box::pin(via.connect()).await?;
+            let hop = match company {
+                Company::Alone => Box::pin(via.connect()).await?,
+                Company::Beside => Box::pin(via.connect_beside()).await?,
+            };
             let (stream, rtt) = jump::through(hop, &settings.hostname, settings.port).await?;
             return Ok(Way {
                 stream,
@@ -197,6 +275,7 @@ impl Dialer {
         }
         let favourite = self.inner.settled.get().and_then(|settled| settled.address);
         let connected = tcp::connect(settings, &self.inner.sockets, favourite).await?;
+        self.inner.reached.send_if_modified(|reached| reached.is_none() && reached.replace(connected.rtt).is_none());
         Ok(Way {
             stream: Box::new(connected.stream),
             rtt: Some(connected.rtt),
@@ -204,18 +283,22 @@ impl Dialer {
         })
     }
 
-    async fn login(&self, way: Way) -> Result<Connection, ConnectError> {
+    async fn login(&self, way: Way, company: Company) -> Result<Connection, ConnectError> {
         let inner = &*self.inner;
         let settled = inner.settled.get();
         let (wire, observed) = Wire::new(way.stream);
         let (ended, watch) = watch::channel(None);
         let callbacks = Callbacks {
             host_keys: Arc::clone(&inner.host_keys),
-            banner: settled.is_none().then(|| Arc::clone(&inner.prompt)),
+            banner: (settled.is_none() && company == Company::Alone).then(|| Arc::clone(&inner.prompt)),
             ended,
         };
         let config = handshake::config(&inner.settings, &inner.host_keys);
         let mut handle = handshake::exchange(config, wire, &observed, callbacks, &inner.settings).await?;
+        let settled = match (settled, company) {
+            (None, Company::Beside) => Some(self.after_first().await?),
+            (settled, _) => settled,
+        };
         let attempt = async {
             match settled {
                 Some(settled) => inner.login.again(&mut handle, &settled.proven).await.map(|()| None),
@@ -232,6 +315,7 @@ impl Dialer {
                 proven,
                 address: way.address,
             });
+            inner.first.send_replace(First::Succeeded);
         }
         let rtt = match way.rtt {
             Some(rtt) => rtt,

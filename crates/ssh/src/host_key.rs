@@ -36,6 +36,8 @@ pub(crate) struct HostKeys {
     form: NameForm,
     prompt: Option<Arc<dyn Prompt>>,
     settled: OnceLock<(Vec<u8>, Trust)>,
+    /// Taken while a key is judged; true once one was refused, so that nobody is asked twice.
+    judging: tokio::sync::Mutex<bool>,
 }
 
 impl HostKeys {
@@ -68,6 +70,7 @@ impl HostKeys {
             },
             prompt: (!settings.batch).then(|| Arc::clone(prompt)),
             settled: OnceLock::new(),
+            judging: tokio::sync::Mutex::new(false),
         })
     }
 
@@ -107,18 +110,26 @@ impl HostKeys {
         let key = shown.public_key();
         let bytes = key.public_key_bytes();
         if let Some((settled, _)) = self.settled.get() {
-            return if *settled == bytes {
-                Ok(())
-            } else {
-                Err(self
-                    .refuse("this connection was shown another host key than the first one")
-                    .advise("if several machines answer to this name, name one of them"))
-            };
+            return if *settled == bytes { Ok(()) } else { Err(self.another()) };
         }
-        let trust = self.judge(shown, &key).await?;
-        // Connections take turns until the first has succeeded, so no other can have settled it meanwhile.
+        // One at a time: a person is asked once, and the others are compared with the answer.
+        let mut refused = self.judging.lock().await;
+        if *refused {
+            return Err(self.refuse("the host key was refused before"));
+        }
+        match self.settled.get() {
+            Some((settled, _)) if *settled == bytes => return Ok(()),
+            Some(_) => return Err(self.another()),
+            None => {}
+        }
+        let trust = self.judge(shown, &key).await.inspect_err(|_| *refused = true)?;
         let _ = self.settled.set((bytes, trust));
         Ok(())
+    }
+
+    fn another(&self) -> ConnectError {
+        self.refuse("this connection was shown another host key than the first one")
+            .advise("if several machines answer to this name, name one of them")
     }
 
     async fn judge(&self, shown: &PublicKeyOrCertificate, key: &PublicKey) -> Result<Trust, ConnectError> {

@@ -19,6 +19,7 @@ use super::shared::Shared;
 use super::stop::StopReason;
 use super::trouble::chain;
 use crate::event::Event;
+use crate::request::Request;
 
 /// How often the number of lanes is looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -116,6 +117,29 @@ struct Working {
     lines: Lines,
 }
 
+/// Limits from outside.
+pub fn bounds(request: &Request) -> Bounds {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    Bounds { fixed: request.tuning.connections, cores, most: MOST_LANES }
+}
+
+/// Takes over what was opened beside the first session; only on a route with one server.
+fn opened_beside(route: &Route) -> JoinSet<Result<Lines, LineError>> {
+    let mut opening = JoinSet::new();
+    let (server, is_source) = match (&route.source, &route.target) {
+        (Some(server), None) => (server, true),
+        (None, Some(server)) => (server, false),
+        _ => return opening,
+    };
+    for beside in server.take_beside() {
+        opening.spawn(async move {
+            let line = Some(beside.line().await?);
+            Ok(if is_source { Lines { source: line, target: None } } else { Lines { source: None, target: line } })
+        });
+    }
+    opening
+}
+
 /// Runs lanes until the plan is complete or the copy is stopped.
 pub struct Fleet {
     shared: Arc<Shared>,
@@ -136,12 +160,8 @@ pub struct Fleet {
 
 impl Fleet {
     pub fn new(shared: Arc<Shared>, route: Route) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-        let bounds = Bounds {
-            fixed: shared.request.tuning.connections,
-            cores,
-            most: MOST_LANES,
-        };
+        let bounds = bounds(&shared.request);
+        let opening = opened_beside(&route);
         Self {
             shared,
             route,
@@ -149,7 +169,7 @@ impl Fleet {
             lanes: HashMap::new(),
             next: 0,
             ends: JoinSet::new(),
-            opening: JoinSet::new(),
+            opening,
             not_before: Duration::ZERO,
             pause: FIRST_PAUSE,
             alone_since: None,
@@ -273,7 +293,7 @@ impl Fleet {
                 let up = self.lanes.len() as u32;
                 let kind = match &error {
                     LineError::Connect(error) => Some(error.kind()),
-                    LineError::Sftp(_) => None,
+                    LineError::Sftp(_) | LineError::NotWanted => None,
                 };
                 let needs_person = self
                     .route

@@ -9,6 +9,7 @@ mod batch;
 mod bottleneck;
 mod check;
 mod claims;
+mod estimate;
 mod facts;
 mod fleet;
 mod hash_command;
@@ -23,6 +24,7 @@ mod places;
 mod proof;
 mod publish;
 mod resume;
+mod same;
 mod server;
 mod sessions;
 mod shared;
@@ -30,18 +32,21 @@ mod sources;
 mod spool;
 mod stop;
 mod sync;
+mod through;
 mod trouble;
 mod verify;
 mod walk;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use renkei_plan::journal::{End as JournalEnd, SourceIndex};
+use renkei_plan::tune::{Lanes, Tuner, WAVE};
 use renkei_ssh::{Dialer, Prompt};
 
 use self::fleet::{Fleet, Route};
-use self::landing::Target;
+use self::landing::{Standing, Target};
 use self::ledger::Ledger;
 use self::log::Log;
 use self::places::{Place, TargetSide};
@@ -250,8 +255,16 @@ impl Copy {
 
     /// The first session of every server, all at once.
     async fn connect(&self, servers: &Servers) -> Result<(), End> {
-        let opens = servers.known.iter().map(|(_, server)| server.open());
-        for opened in futures_util::future::join_all(opens).await {
+        let opens = async {
+            let opens = servers.known.iter().map(|(_, server)| server.open());
+            futures_util::future::join_all(opens).await
+        };
+        tokio::pin!(opens);
+        let opened = tokio::select! {
+            opened = &mut opens => opened,
+            () = self.open_beside(servers) => opens.await,
+        };
+        for opened in opened {
             if let Err(error) = opened {
                 return Err(match error {
                     server::LineError::Connect(error) => unconnected(error),
@@ -260,6 +273,21 @@ impl Copy {
             }
         }
         Ok(())
+    }
+
+    /// When the way is known and the local sources are seen to be worth it, the first wave is opened at once.
+    async fn open_beside(&self, servers: &Servers) {
+        let [(_, server)] = servers.known.as_slice() else { return };
+        let sources: Vec<Vec<u8>> = self.request.sources.iter().filter_map(local_path).collect();
+        if sources.is_empty() || self.request.dry_run {
+            return;
+        }
+        let look = tokio::task::spawn_blocking(move || estimate::look(&sources));
+        let (rtt, Ok(load)) = tokio::join!(server.dialer().reached(), look) else { return };
+        let mut tuner = Tuner::new(fleet::bounds(&self.request));
+        let wave = tuner.target(&load, Lanes { up: 0, opening: 1 }, rtt, Duration::ZERO);
+        let most = self.request.tuning.startups.unwrap_or(WAVE);
+        server.open_beside(wave.min(most).saturating_sub(1));
     }
 
     async fn copy_all(&self, journey: Journey<'_>, log: &Arc<Log>) -> Result<End, Refusal> {
@@ -326,7 +354,8 @@ impl Copy {
                 log.landed(index as u32, &landed.path);
             }
             let server = found.server.clone();
-            let Some(placed) = self.place(index as u32, found, target_side, landed).await? else {
+            let through = target.standing == Standing::Special && !landed.named_by_source;
+            let Some(placed) = self.place(index as u32, found, target_side, (landed, through)).await? else {
                 continue;
             };
             proof.placed(&placed, &target.path, &landed.path);
@@ -411,29 +440,29 @@ impl Copy {
         index: u32,
         found: Found,
         side: &TargetSide,
-        landed: &landing::Landed,
+        (landed, through): (&landing::Landed, bool),
     ) -> Result<Option<Placed>, Trouble> {
         let is_dir = found.facts.is_dir();
         let target = match side.place(landed, is_dir).await? {
-            Place::At(spot) => spot,
-            Place::Through(path) => {
-                let reason = "writing through a device or FIFO is done by itself".into();
-                return Err(Trouble::Other { path, reason });
-            }
+            Place::At(spot) if !through => spot,
+            Place::At(spot) => return self.write_through(&found, side, &spot.path()).await,
+            Place::Through(path) => return self.write_through(&found, side, &path).await,
         };
-        let standing = if is_dir { None } else { places::standing(&target).await? };
-        if let (Some(source), Some(there)) = (found.facts.id, standing.and_then(|facts| facts.id)) {
-            if source == there {
-                let reason = "source and target are the same file".into();
-                self.ledger.failed(
-                    &found.spot.path(),
-                    &Trouble::Other {
-                        path: target.path(),
-                        reason,
-                    },
-                );
-                return Ok(None);
-            }
+        if let Err(trouble) = same::refuse(&found.spot, &target, is_dir).await {
+            self.ledger.failed(&found.spot.path(), &trouble);
+            return Ok(None);
+        }
+        // What stands there is asked only where it matters.
+        let near = matches!(side, TargetSide::Near);
+        let asked = !is_dir && (near || self.request.existing != Existing::Replace);
+        let standing = if asked { places::standing(&target).await? } else { None };
+        let ids = (found.facts.id, standing.and_then(|facts| facts.id));
+        if let (Some(source), Some(there)) = ids
+            && source == there
+        {
+            let reason = "source and target are the same file".into();
+            self.ledger.failed(&found.spot.path(), &Trouble::Other { path: target.path(), reason });
+            return Ok(None);
         }
         Ok(Some(Placed {
             index,
@@ -442,6 +471,24 @@ impl Copy {
             target,
             standing,
         }))
+    }
+
+    /// A device or FIFO as target: written at once, in order.
+    async fn write_through(&self, found: &Found, side: &TargetSide, path: &[u8]) -> Result<Option<Placed>, Trouble> {
+        let source = found.spot.path();
+        if self.request.dry_run {
+            self.ledger.event(Event::Would { action: "copy", path: path.to_vec(), bytes: found.facts.size });
+            return Ok(None);
+        }
+        match through::write(&found.spot, found.facts.size, side, path, &self.ledger).await {
+            Ok(bytes) => {
+                self.ledger.files.fetch_add(1, Relaxed);
+                self.ledger.copied(&source, bytes);
+            }
+            Err(trouble) if trouble.is_lost() => return Err(trouble),
+            Err(trouble) => self.ledger.failed(&source, &trouble),
+        }
+        Ok(None)
     }
 }
 
@@ -479,6 +526,13 @@ fn landed_before(log: &Log, target: &Target<'_>, sources: &[landing::Arriving]) 
         make_dir: None,
         places: places?,
     })
+}
+
+fn local_path(location: &Location) -> Option<Vec<u8>> {
+    match location {
+        Location::Local(path) => Some(path.clone()),
+        Location::Remote { .. } => None,
+    }
 }
 
 enum Refusal {

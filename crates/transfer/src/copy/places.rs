@@ -80,13 +80,14 @@ impl TargetSide {
             Self::Far(server) => {
                 let path = home_relative(typed)?;
                 let base = self.far_base(server, b"");
-                let (path, facts) = match base.stat(&path).await? {
-                    Some(facts) if facts.is_dir() => (path, Some(facts)),
-                    facts => {
-                        let slash = path.ends_with(b"/");
-                        let end = follow_links(server, &trimmed(&path)).await?;
-                        (if slash { [&end, &b"/"[..]].concat() } else { end }, facts)
-                    }
+                // Both are asked at once; where the target is a directory the second answer is not looked at.
+                let bare = trimmed(&path);
+                let (facts, end) = tokio::join!(base.stat(&path), follow_links(server, &bare));
+                let facts = facts?;
+                let path = match facts {
+                    Some(facts) if facts.is_dir() => path,
+                    _ if path.ends_with(b"/") => [end?.as_slice(), b"/"].concat(),
+                    _ => end?,
                 };
                 let standing = match facts.map(|facts| facts.kind) {
                     None => Standing::Nothing,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use renkei_ssh::sftp::Sftp;
 use renkei_ssh::{ConnectError, Connection, Dialer, Logins};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::stop::Stop;
 use super::trouble::Trouble;
@@ -29,6 +30,24 @@ pub enum LineError {
     Connect(#[from] ConnectError),
     #[error("the server does not speak SFTP as it should")]
     Sftp(#[from] renkei_ssh::sftp::SftpError),
+    #[error("the copy ended before the session was open")]
+    NotWanted,
+}
+
+/// A session that is being opened beside the first; given up when this is dropped.
+pub struct Beside(JoinHandle<Result<Line, LineError>>);
+
+impl Beside {
+    /// Waits for it.
+    pub async fn line(mut self) -> Result<Line, LineError> {
+        (&mut self.0).await.unwrap_or(Err(LineError::NotWanted))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A server and its open sessions.
@@ -38,6 +57,8 @@ pub struct Server {
     arrived: Notify,
     turn: AtomicUsize,
     stop: Stop,
+    /// Sessions that are being opened beside the first, until a fleet takes them over.
+    beside: Mutex<Vec<Beside>>,
 }
 
 impl Server {
@@ -48,11 +69,34 @@ impl Server {
             arrived: Notify::new(),
             turn: AtomicUsize::new(0),
             stop,
+            beside: Mutex::default(),
         }
     }
 
     pub fn dialer(&self) -> &Dialer {
         &self.dialer
+    }
+
+    /// Begins to open `count` sessions while the first is being opened.
+    pub fn open_beside(self: &Arc<Self>, count: u32) {
+        let Ok(mut beside) = self.beside.lock() else { return };
+        for _ in 0..count {
+            // Not an owner: the server is dropped, and these with it, when the first login fails.
+            let server = Arc::downgrade(self);
+            let dialer = self.dialer.clone();
+            beside.push(Beside(tokio::spawn(async move {
+                let connection = Arc::new(dialer.connect_beside().await?);
+                match server.upgrade() {
+                    Some(server) => server.start(connection).await,
+                    None => Err(LineError::NotWanted),
+                }
+            })));
+        }
+    }
+
+    /// The sessions that are being opened beside the first.
+    pub fn take_beside(&self) -> Vec<Beside> {
+        self.beside.lock().map(|mut beside| std::mem::take(&mut *beside)).unwrap_or_default()
     }
 
     /// Opens one more session: on a connection of its own, or where each login needs a person as one more channel.
@@ -65,6 +109,10 @@ impl Server {
             Some(connection) => connection,
             None => Arc::new(self.dialer.connect().await?),
         };
+        self.start(connection).await
+    }
+
+    async fn start(&self, connection: Arc<Connection>) -> Result<Line, LineError> {
         let sftp = Sftp::start(connection.sftp_channel().await?).await?;
         let line = Line { connection, sftp };
         if let Ok(mut live) = self.live.lock() {
