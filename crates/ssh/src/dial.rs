@@ -77,6 +77,8 @@ struct Inner {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum First {
+    /// Nothing is being tried.
+    NotBegun,
     /// Not ended.
     Open,
     Succeeded,
@@ -161,7 +163,7 @@ impl Dialer {
                 startups: Mutex::new(Arc::new(Semaphore::new(STARTUPS))),
                 turn: tokio::sync::Mutex::new(()),
                 settled: OnceLock::new(),
-                first: watch::Sender::new(First::Open),
+                first: watch::Sender::new(First::NotBegun),
                 reached: watch::Sender::new(None),
             }),
         })
@@ -190,10 +192,12 @@ impl Dialer {
             program.settle().await?;
             return Ok(Connection::over_program(inner.settings.shown(), Arc::clone(program)));
         }
-        inner.first.send_replace(First::Open);
         let connected = async {
             let startups = Arc::clone(&inner.startups.lock().unwrap_or_else(PoisonError::into_inner));
             let _unfinished = startups.acquire().await;
+            if inner.settled.get().is_none() {
+                inner.first.send_replace(First::Open);
+            }
             let way = self.way(Company::Alone).await?;
             self.login(way, Company::Alone).await
         }
@@ -215,6 +219,9 @@ impl Dialer {
         if inner.program.is_some() || inner.settled.get().is_some() {
             return self.connect().await;
         }
+        // The first has its place among the unfinished logins before any that waits for it takes one.
+        let mut first = inner.first.subscribe();
+        let _ = first.wait_for(|first| *first != First::NotBegun).await;
         let startups = Arc::clone(&inner.startups.lock().unwrap_or_else(PoisonError::into_inner));
         let _unfinished = startups.acquire().await;
         let way = self.way(Company::Beside).await?;
@@ -275,7 +282,9 @@ impl Dialer {
         }
         let favourite = self.inner.settled.get().and_then(|settled| settled.address);
         let connected = tcp::connect(settings, &self.inner.sockets, favourite).await?;
-        self.inner.reached.send_if_modified(|reached| reached.is_none() && reached.replace(connected.rtt).is_none());
+        self.inner
+            .reached
+            .send_if_modified(|reached| reached.is_none() && reached.replace(connected.rtt).is_none());
         Ok(Way {
             stream: Box::new(connected.stream),
             rtt: Some(connected.rtt),

@@ -311,3 +311,42 @@ async fn congestion_control_is_set_or_the_error_names_what_there_is() {
     assert_eq!(error.kind(), ConnectErrorKind::Config, "{}", chain(&error));
     assert!(chain(&error).contains("reno"), "{}", chain(&error));
 }
+
+#[tokio::test]
+async fn connections_beside_the_first_log_in_after_it_whatever_the_limit_on_logins() {
+    for startups in [1, 8] {
+        let sshd = Sshd::builder().start().unwrap();
+        let dialer = dialer(&options(&sshd), &Person::absent()).await.unwrap();
+        dialer.set_startups(startups);
+        let beside: Vec<_> = (0..5)
+            .map(|_| {
+                let dialer = dialer.clone();
+                tokio::spawn(async move { dialer.connect_beside().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let all = async {
+            assert!(speaks_sftp(&dialer.connect().await.unwrap()).await);
+            for one in beside {
+                assert!(speaks_sftp(&one.await.unwrap().unwrap()).await);
+            }
+        };
+        tokio::time::timeout(wait::PATIENCE, all).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn connections_beside_a_first_that_fails_cost_no_attempt_at_the_server() {
+    let sshd = Sshd::builder().password_user("right").start().unwrap();
+    let options = Options {
+        password: Some("wrong".into()),
+        ..options(&sshd)
+    };
+    let dialer = dialer(&options, &Person::absent()).await.unwrap();
+    let (first, one, two) = tokio::join!(dialer.connect(), dialer.connect_beside(), dialer.connect_beside());
+    for failed in [first, one, two] {
+        assert_eq!(failed.unwrap_err().kind(), ConnectErrorKind::Auth);
+    }
+    wait::until("the failure to be logged", || sshd.count_in_log("Failed") > 0).unwrap();
+    assert_eq!(sshd.count_in_log("Failed"), 1, "{}", sshd.log_text());
+}
