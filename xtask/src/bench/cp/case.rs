@@ -2,6 +2,8 @@
 //!
 //! The figures are those of the project's promises for `renkei cp`; the report sets them beside what was measured.
 
+use std::fmt;
+
 use super::contender::Kind;
 
 /// Cases that share a link and are measured in turns, so that they can be compared with one another.
@@ -46,6 +48,23 @@ const fn lossy(congestion: &'static str) -> Link {
         rate_mbit: 2500,
         loss_permille: 1.0,
         congestion: Some(congestion),
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Loopback => write!(out, "loopback"),
+            Link::Wan {
+                rtt_ms,
+                rate_mbit,
+                loss_permille,
+                congestion,
+            } => {
+                write!(out, "RTT {rtt_ms} ms, {rate_mbit} Mbit/s, {loss_permille} ‰ loss, ")?;
+                write!(out, "{}", congestion.unwrap_or("the system's congestion control"))
+            }
+        }
     }
 }
 

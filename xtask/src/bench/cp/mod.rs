@@ -137,7 +137,7 @@ struct Turn {
 
 impl Bench {
     fn group(&mut self, group: &'static Group, cases: &[&'static Case]) -> Result<()> {
-        println!("setting up {:?}", group.link);
+        println!("link: {}", group.link);
         let direct = Place::new(group.link, Way::Direct)?;
         let jumps = cases.iter().any(|case| case.way == Way::Jump);
         let jump = jumps.then(|| Place::new(group.link, Way::Jump)).transpose()?;
