@@ -9,6 +9,8 @@ use crate::{FileId, PIECE, Piece};
 /// Where a large file stands.
 ///
 /// ```text
+///                        ┌─pieces─┐
+///                        ▼  lost  │
 /// Queued ─► Opening ─► Active ─► Finishing ─► (gone)
 ///    ▲         │          │
 ///    └─lane────┘          └─► Failing ─► Discarding ─► (gone)

@@ -549,7 +549,14 @@ impl Plan {
                 true
             }
             Outcome::Again => {
-                self.ready.push_back(Job::Finish(file));
+                // What was found missing while it was finished has to be brought first.
+                match self.large.get_mut(&file) {
+                    Some(large) if !large.is_complete() => {
+                        large.step = Step::Active;
+                        self.open.insert(file);
+                    }
+                    _ => self.ready.push_back(Job::Finish(file)),
+                }
                 false
             }
             Outcome::Failed => {
@@ -562,7 +569,8 @@ impl Plan {
         }
     }
 
-    /// What was believed to stand at the target does not: these pieces go again. Only between `Open` and the first piece.
+    /// What was believed to stand at the target does not: these pieces go again. Only while the file is opened or finished;
+    /// a `Finish` is then reported as [`Outcome::Again`].
     pub fn undo(&mut self, file: FileId, pieces: &Runs) {
         let Some(large) = self.large.get_mut(&file) else { return };
         let before = left(large);

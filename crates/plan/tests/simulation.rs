@@ -368,3 +368,35 @@ fn small_and_large_files_go_together() {
     assert!(kinds.0 >= 256, "hundreds of small files: {kinds:?}");
     assert!(kinds.1 >= 2, "and pieces beside them: {kinds:?}");
 }
+
+#[test]
+fn pieces_found_missing_at_the_end_go_again_before_the_file_is_finished() {
+    let (lane, now) = (LaneId(0), Time::ZERO);
+    let mut plan = Plan::new(Settings::default());
+    plan.lane_up(lane, Duration::from_millis(10), now);
+    let file = plan.add_large(3 * PIECE, Runs::new());
+    plan.scan_done();
+    let bring_all = |plan: &mut Plan| {
+        let mut brought = Vec::new();
+        loop {
+            let job = plan.next(lane, now).unwrap();
+            match &job {
+                Job::Finish(_) => return (brought, job),
+                Job::Piece(piece) => brought.push(piece.index),
+                _ => {}
+            }
+            plan.done(lane, &job, Outcome::Done, now);
+        }
+    };
+    let (brought, finish) = bring_all(&mut plan);
+    assert_eq!(brought, [0, 1, 2]);
+    let mut missing = Runs::from_range(2, 3);
+    missing.insert(0);
+    plan.undo(file, &missing);
+    assert_eq!(plan.load().bytes, 2 * PIECE);
+    plan.done(lane, &finish, Outcome::Again, now);
+    let (brought, finish) = bring_all(&mut plan);
+    assert_eq!(brought, [0, 2]);
+    assert!(plan.done(lane, &finish, Outcome::Done, now));
+    assert!(plan.is_complete());
+}

@@ -158,7 +158,7 @@ impl Journal {
     ///
     /// # Errors
     /// A write or removal that failed.
-    pub fn complete(self) -> Result<(), JournalError> {
+    pub fn complete(&self) -> Result<(), JournalError> {
         // Whoever finds it after a crash between the two sees that it is done.
         self.append(&Record::Complete)?;
         self.flush()?;
@@ -169,7 +169,7 @@ impl Journal {
     ///
     /// # Errors
     /// A removal that failed.
-    pub fn remove(self) -> Result<(), JournalError> {
+    pub fn remove(&self) -> Result<(), JournalError> {
         self.pen().gathered.clear();
         fs::remove_file(&self.path).map_err(JournalError::io("remove", &self.path))
     }
