@@ -115,6 +115,15 @@ async fn accept_new_takes_and_remembers_a_new_host_but_no_changed_one() {
 }
 
 #[tokio::test]
+async fn nothing_is_kept_or_complained_about_where_known_hosts_is_dev_null() {
+    let sshd = Sshd::builder().start().unwrap();
+    let person = Person::absent();
+    let lines = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
+    connect(&options_with(&sshd, &lines), &person).await.unwrap();
+    assert_eq!(person.notes(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_revoked_key_is_refused_although_it_is_known() {
     let sshd = Sshd::builder().start().unwrap();
     let known = std::fs::read_to_string(sshd.known_hosts()).unwrap();

@@ -221,7 +221,10 @@ pub fn remember(file: &Path, name: &Name, form: NameForm, key: &PublicKey) -> io
         STANDARD.encode(key.public_key_bytes())
     );
     let mut last = [b'\n'];
-    if open.seek(io::SeekFrom::End(-1)).is_ok() {
+    let about = open.metadata()?;
+    // /dev/null is a common choice, and has no last byte.
+    if about.is_file() && about.len() > 0 {
+        open.seek(io::SeekFrom::End(-1))?;
         open.read_exact(&mut last)?;
     }
     if last != [b'\n'] {
