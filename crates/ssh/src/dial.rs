@@ -19,6 +19,7 @@ use crate::jump;
 use crate::options::Options;
 use crate::prompt::Prompt;
 use crate::session::Callbacks;
+use crate::socket::Socket;
 use crate::tcp::{self, Sockets};
 use crate::wire::{Stream, Wire};
 
@@ -286,7 +287,7 @@ impl Dialer {
             .reached
             .send_if_modified(|reached| reached.is_none() && reached.replace(connected.rtt).is_none());
         Ok(Way {
-            stream: Box::new(connected.stream),
+            stream: Box::new(Socket::new(connected.stream)),
             rtt: Some(connected.rtt),
             address: Some(connected.address),
         })

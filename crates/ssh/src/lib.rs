@@ -6,14 +6,8 @@
 
 #![cfg_attr(
     not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
-
 
 mod auth;
 mod channel;
@@ -32,6 +26,7 @@ mod pattern;
 mod prompt;
 mod session;
 pub mod sftp;
+mod socket;
 mod tcp;
 mod wire;
 

@@ -77,15 +77,28 @@ impl Sftp {
     /// SFTP server of version 3.
     pub async fn start(channel: ByteChannel) -> Result<Sftp, SftpError> {
         let (sink, source) = channel.split();
-        Sftp::start_over(sink, source).await
+        Sftp::start_over(sink, source, None).await
     }
 
-    pub(super) async fn start_over(mut sink: impl Sink, mut source: impl Source) -> Result<Sftp, SftpError> {
+    /// Begins another session with a server whose limits are known from a first one: a round trip less.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_like(first: &Sftp, channel: ByteChannel) -> Result<Sftp, SftpError> {
+        let (sink, source) = channel.split();
+        Sftp::start_over(sink, source, Some(first.limits())).await
+    }
+
+    pub(super) async fn start_over(
+        mut sink: impl Sink,
+        mut source: impl Source,
+        known: Option<Limits>,
+    ) -> Result<Sftp, SftpError> {
         let Session {
             extensions,
             limits,
             deframer,
-        } = start::session(&mut sink, &mut source).await?;
+        } = start::session(&mut sink, &mut source, known).await?;
         let pending = Arc::new(Pending::new(limits.max_packet));
         let writer = tokio::spawn(pump::write(Arc::clone(&pending), sink));
         let reader = tokio::spawn(pump::read(Arc::clone(&pending), source, deframer));

@@ -17,15 +17,19 @@ pub(super) struct Session {
     pub(super) deframer: Deframer,
 }
 
-/// Agrees on version 3 and asks for the server's limits if it announces that it tells them.
-pub(super) async fn session(sink: &mut impl Sink, source: &mut impl Source) -> Result<Session, SftpError> {
+/// Agrees on version 3 and asks for the server's limits if it announces that it tells them and they are not `known`.
+pub(super) async fn session(
+    sink: &mut impl Sink,
+    source: &mut impl Source,
+    known: Option<Limits>,
+) -> Result<Session, SftpError> {
     let mut deframer = Deframer::new();
     let mut out = BytesMut::new();
     packet::encode_init(&mut out);
     send(sink, source, out.split().freeze()).await?;
     let extensions = read_version(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?;
-    let mut limits = Limits::default();
-    if extensions.limits {
+    let mut limits = known.filter(|_| extensions.limits).unwrap_or_default();
+    if extensions.limits && known.is_none() {
         Request::Extended(Extended::Limits).encode(0, &mut out);
         send(sink, source, out.split().freeze()).await?;
         let answer = recv(source, &mut deframer).await?;

@@ -198,7 +198,7 @@ async fn limits_that_cannot_be_are_not_believed() {
         let extensions: Vec<(&[u8], &[u8])> = vec![(b"limits@openssh.com", b"1"), (b"fsync@openssh.com", b"9")];
         Version { version: 3, extensions }.encode(&mut out);
         peer.send(&out);
-        let start = tokio::spawn(crate::sftp::Sftp::start_over(tx, rx));
+        let start = tokio::spawn(crate::sftp::Sftp::start_over(tx, rx, None));
         peer.packet().await;
         assert!(matches!(
             Request::decode(&peer.packet().await),

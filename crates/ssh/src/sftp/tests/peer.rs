@@ -66,7 +66,7 @@ impl Peer {
         let extensions = extensions.to_vec();
         Version { version: 3, extensions }.encode(&mut out);
         peer.send(&out);
-        let sftp = Sftp::start_over(tx, rx).await.unwrap();
+        let sftp = Sftp::start_over(tx, rx, None).await.unwrap();
         assert_eq!(decode_init(&peer.packet().await), Ok(3));
         peer.pieces = 0;
         (sftp, peer)
@@ -76,7 +76,7 @@ impl Peer {
     pub(super) async fn greeted(greeting: &[u8]) -> Result<Sftp, SftpError> {
         let ((tx, rx), peer) = Peer::silent();
         peer.send(greeting);
-        let (_requests, sftp) = (peer.rx, Sftp::start_over(tx, rx));
+        let (_requests, sftp) = (peer.rx, Sftp::start_over(tx, rx, None));
         drop(peer.tx);
         sftp.await
     }
