@@ -112,9 +112,13 @@ pub fn land(target: &Target<'_>, sources: &[Arriving]) -> Result<Landing, Landin
         path: target.path.to_vec(),
         named_by_source: false,
     };
-    let below = |name: &[u8]| Landed {
-        path: join(target.path, name),
-        named_by_source: true,
+    // A source without a name of its own (`dir/.`) has its contents copied into the target.
+    let below = |name: &[u8]| match name {
+        b"." => itself(),
+        _ => Landed {
+            path: join(target.path, name),
+            named_by_source: true,
+        },
     };
     if target.contents {
         let many = sources.len() > 1 || slash || sources.iter().any(|source| source.is_dir);
