@@ -304,7 +304,10 @@ impl Dialer {
             ended,
         };
         let config = handshake::config(&inner.settings, &inner.host_keys);
-        let mut handle = handshake::exchange(config, wire, &observed, callbacks, &inner.settings).await?;
+        let mut handle = match handshake::exchange(config, wire, &observed, callbacks, &inner.settings).await {
+            Ok(handle) => handle,
+            Err(error) => return Err(handshake::explain(error, &watch, &inner.settings).await),
+        };
         let settled = match (settled, company) {
             (None, Company::Beside) => Some(self.after_first().await?),
             (settled, _) => settled,

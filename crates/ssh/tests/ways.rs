@@ -174,6 +174,18 @@ async fn the_systems_ssh_serves_as_transport() {
 }
 
 #[tokio::test]
+async fn the_systems_ssh_may_have_algorithms_that_are_not_built_in() {
+    let kex = "sntrup761x25519-sha512@openssh.com";
+    let sshd = Sshd::builder().option(format!("KexAlgorithms {kex}")).start().unwrap();
+    let options = Options {
+        ssh_command: Some("ssh".into()),
+        ..options_with(&sshd, &[&format!("KexAlgorithms={kex}")])
+    };
+    let connection = connect(&options, &Person::absent()).await.unwrap();
+    assert!(speaks_sftp(&connection).await);
+}
+
+#[tokio::test]
 async fn the_systems_ssh_that_cannot_connect_gives_its_reason() {
     let sshd = Sshd::builder().start().unwrap();
     sshd.kill();

@@ -59,10 +59,13 @@ impl Candidate {
 
     /// Whether each signature asks for a touch.
     pub(super) fn needs_touch(&self) -> bool {
-        self.public
-            .as_ref()
-            .is_some_and(|key| matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256))
+        self.public.as_ref().is_some_and(is_hardware)
     }
+}
+
+/// Whether the private half is in a security key, which only the agent or the system's ssh can talk to.
+fn is_hardware(key: &PublicKey) -> bool {
+    matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
 }
 
 impl KeyFile {
@@ -233,7 +236,9 @@ fn identity_files(settings: &Settings) -> Vec<IdentityFile> {
     };
     let read = |path: &PathBuf| {
         let certificate = certificate(&with(path, "-cert.pub"));
-        if let Some((file, public)) = KeyFile::read(path) {
+        if let Some((file, public)) = KeyFile::read(path)
+            && !public.as_ref().is_some_and(is_hardware)
+        {
             return Some(IdentityFile {
                 private: Some(Arc::new(file)),
                 public,

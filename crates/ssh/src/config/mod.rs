@@ -228,8 +228,12 @@ impl Lookup {
         if identity_files.is_empty() {
             identity_files = own::DEFAULT_IDENTITIES.to_vec();
         }
+        if self.flag("proxyusefdpass", false) && options.ssh_command.is_none() {
+            let text = "ProxyUseFdpass needs the system's ssh: use --ssh-command ssh";
+            return Err(Unusable::Value(text.into()));
+        }
         for keyword in ["knownhostscommand", "pkcs11provider"] {
-            if self.some(keyword).is_some() {
+            if self.some(keyword).is_some() && options.ssh_command.is_none() {
                 notes.push(format!("{keyword} has no effect here; --ssh-command ssh would use it"));
             }
         }
@@ -258,7 +262,10 @@ impl Lookup {
                 "globalknownhostsfile",
                 &["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
             ),
-            revoked_host_keys: self.some("revokedhostkeys").map(|value| tokens.path(value)),
+            revoked_host_keys: self
+                .some("revokedhostkeys")
+                .filter(|_| options.ssh_command.is_none())
+                .map(|value| tokens.path(value)),
             host_key_alias: self.some("hostkeyalias").map(str::to_owned),
             strict: match self.get("stricthostkeychecking") {
                 Some("yes" | "true") => StrictHostKeyChecking::Yes,
@@ -321,12 +328,14 @@ impl Lookup {
             Some(choice) => choice != "no" && choice != "none",
             None => self.flag("compression", false),
         };
+        // The system's ssh, used in place of ours, reads the lists itself and may have what is not built in here.
+        let explicit = |key| self.explicit(key).filter(|_| options.ssh_command.is_none());
         Algorithms::choose(&algorithms::Lists {
-            ciphers: self.explicit("ciphers"),
-            macs: self.explicit("macs"),
-            kex: self.explicit("kexalgorithms"),
-            host_keys: self.explicit("hostkeyalgorithms"),
-            user_keys: self.explicit("pubkeyacceptedalgorithms"),
+            ciphers: explicit("ciphers"),
+            macs: explicit("macs"),
+            kex: explicit("kexalgorithms"),
+            host_keys: explicit("hostkeyalgorithms"),
+            user_keys: explicit("pubkeyacceptedalgorithms"),
             compress,
         })
     }

@@ -109,7 +109,7 @@ fn ciphers_that_are_sshs_default_do_not_count_as_chosen() {
 }
 
 #[test]
-fn numbers_out_of_range_are_refused() {
+fn values_that_cannot_be_used_are_refused() {
     for bad in [
         ("port", "70000"),
         ("numberofpasswordprompts", "x"),
