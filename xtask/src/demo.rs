@@ -28,7 +28,8 @@ pub fn run() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("renkei-demo-").tempdir()?;
     let sshd = Sshd::stock()?;
     println!();
-    println!("{}", tool::output(Command::new(&renkei).arg("--version"))?.trim());
+    let version = tool::output(Command::new(&renkei).arg("--version"))?;
+    println!("{}", version.lines().next().unwrap_or("renkei"));
     println!(
         "a private {} listens on 127.0.0.1 port {}",
         server_version(),
