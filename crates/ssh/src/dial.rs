@@ -267,7 +267,12 @@ impl Dialer {
                 Company::Alone => Box::pin(via.connect()).await?,
                 Company::Beside => Box::pin(via.connect_beside()).await?,
             };
-            let (stream, rtt) = jump::through(hop, &settings.hostname, settings.port).await?;
+            let opening = jump::through(hop, &settings.hostname, settings.port);
+            let opened = tokio::time::timeout(settings.connect_timeout, opening).await;
+            let (stream, rtt) = opened.unwrap_or_else(|_| {
+                let text = "the jump host does not reach it in time";
+                Err(ConnectError::new(ConnectErrorKind::Proxy, settings.shown(), text))
+            })?;
             return Ok(Way {
                 stream,
                 rtt: Some(rtt),
@@ -297,12 +302,8 @@ impl Dialer {
         let inner = &*self.inner;
         let settled = inner.settled.get();
         let (wire, observed) = Wire::new(way.stream);
-        let (ended, watch) = watch::channel(None);
-        let callbacks = Callbacks {
-            host_keys: Arc::clone(&inner.host_keys),
-            banner: (settled.is_none() && company == Company::Alone).then(|| Arc::clone(&inner.prompt)),
-            ended,
-        };
+        let banner = (settled.is_none() && company == Company::Alone).then(|| Arc::clone(&inner.prompt));
+        let (callbacks, watch) = Callbacks::new(Arc::clone(&inner.host_keys), banner);
         let config = handshake::config(&inner.settings, &inner.host_keys);
         let mut handle = match handshake::exchange(config, wire, &observed, callbacks, &inner.settings).await {
             Ok(handle) => handle,

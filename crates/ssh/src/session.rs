@@ -42,12 +42,33 @@ impl From<russh::Error> for SessionError {
     }
 }
 
+/// Characters of banners that are shown; a server may send as many as it likes.
+const BANNER: usize = 16 * 1024;
+
 /// The callbacks of one connection.
 pub(crate) struct Callbacks {
-    pub host_keys: Arc<HostKeys>,
-    /// Shows the server's banner; only the first connection has one.
-    pub banner: Option<Arc<dyn Prompt>>,
-    pub ended: watch::Sender<Option<Ending>>,
+    host_keys: Arc<HostKeys>,
+    banner: Option<Arc<dyn Prompt>>,
+    /// Characters of banners that may still be shown.
+    room: usize,
+    ended: watch::Sender<Option<Ending>>,
+}
+
+impl Callbacks {
+    /// Callbacks that show the server's banner to `banner`, and what tells why the session ended.
+    pub(crate) fn new(
+        host_keys: Arc<HostKeys>,
+        banner: Option<Arc<dyn Prompt>>,
+    ) -> (Self, watch::Receiver<Option<Ending>>) {
+        let (ended, watch) = watch::channel(None);
+        let callbacks = Self {
+            host_keys,
+            banner,
+            room: BANNER,
+            ended,
+        };
+        (callbacks, watch)
+    }
 }
 
 impl Handler for Callbacks {
@@ -63,7 +84,11 @@ impl Handler for Callbacks {
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), SessionError> {
         if let Some(prompt) = &self.banner {
-            prompt.note(printable(banner).trim_end());
+            let shown: String = printable(banner).trim_end().chars().take(self.room).collect();
+            self.room -= shown.chars().count();
+            if !shown.is_empty() {
+                prompt.note(&shown);
+            }
         }
         Ok(())
     }

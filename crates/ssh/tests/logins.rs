@@ -297,9 +297,41 @@ async fn a_key_followed_by_a_code_logs_in_and_is_known_to_need_a_person() {
 }
 
 #[tokio::test]
+async fn a_key_followed_by_a_password_needs_no_person_for_more_connections() {
+    let sshd = Sshd::builder()
+        .password_user("right")
+        .option("AuthenticationMethods publickey,password")
+        .start()
+        .unwrap();
+    let person = Person::answering(&["right"]);
+    let dialer = dialer(&options(&sshd), &person).await.unwrap();
+    dialer.connect().await.unwrap();
+    dialer.connect().await.unwrap();
+    assert_eq!(person.asked().len(), 1, "{:?}", person.asked());
+    assert_eq!(dialer.logins(), Logins::Unattended);
+}
+
+#[tokio::test]
+async fn the_servers_banner_is_shown_once_and_cannot_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let banner = folder.path().join("banner");
+    std::fs::write(&banner, "Welcome \x1b[2J\nto the centre\n").unwrap();
+    let sshd = Sshd::builder()
+        .option(format!("Banner {}", banner.display()))
+        .start()
+        .unwrap();
+    let person = Person::absent();
+    let dialer = dialer(&options(&sshd), &person).await.unwrap();
+    dialer.connect().await.unwrap();
+    dialer.connect().await.unwrap();
+    assert_eq!(person.notes(), ["Welcome ?[2J\nto the centre"]);
+}
+
+#[tokio::test]
 async fn an_answer_that_works_only_once_is_found_out_at_the_second_connection() {
     let account = Account::new().one_time_codes(&["111111", "222222"]);
     let only = "AuthenticationMethods keyboard-interactive";
+    let no_key = ["PubkeyAuthentication=no"];
     let sshd = Sshd::builder()
         .account(account)
         .login(Login::KeyThenCode)
@@ -307,7 +339,7 @@ async fn an_answer_that_works_only_once_is_found_out_at_the_second_connection() 
         .start()
         .unwrap();
     let person = Person::answering(&["111111", "222222"]);
-    let dialer = dialer(&options(&sshd), &person).await.unwrap();
+    let dialer = dialer(&options_with(&sshd, &no_key), &person).await.unwrap();
     let _first = dialer.connect().await.unwrap();
     let error = dialer.connect().await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Auth, "{}", chain(&error));
