@@ -152,7 +152,9 @@ impl Base {
             }
             Self::Far { server, dir } => {
                 let path = far_path(dir, rel);
-                server.run(|sftp| make_dir_far(sftp, path.clone())).await
+                // The base is the user's own path, and a link in that is followed as any program would.
+                let follow = if rel.is_empty() { Follow::Yes } else { Follow::No };
+                server.run(|sftp| make_dir_far(sftp, path.clone(), follow)).await
             }
         }
     }
@@ -343,7 +345,7 @@ async fn far_attributes(sftp: Sftp, path: Vec<u8>, follow: Follow) -> Result<Opt
     }
 }
 
-async fn make_dir_far(sftp: Sftp, path: Vec<u8>) -> Result<Made, Trouble> {
+async fn make_dir_far(sftp: Sftp, path: Vec<u8>, follow: Follow) -> Result<Made, Trouble> {
     let Err(refused) = sftp.mkdir(&path, &Attrs::with_mode(0o700)).await else {
         return Ok(Made::New);
     };
@@ -352,7 +354,11 @@ async fn make_dir_far(sftp: Sftp, path: Vec<u8>) -> Result<Made, Trouble> {
     }
     // SFTP version 3 has no "exists": look what is there. A link to a directory that somebody put there is not ours to
     // write through.
-    match sftp.lstat(&path).await {
+    let there = match follow {
+        Follow::Yes => sftp.stat(&path),
+        Follow::No => sftp.lstat(&path),
+    };
+    match there.await {
         Ok(attrs) if attrs.is_dir() => {
             let mode = attrs.mode().unwrap_or(0o700);
             if mode & 0o700 != 0o700 {
@@ -381,8 +387,12 @@ fn list_near(root: &Root, rel: &[u8], sender: &mpsc::Sender<Result<Names, Troubl
             for entry in entries {
                 match listing.stat(&entry.name) {
                     Ok(meta) => names.push((entry.name, Facts::from(&meta))),
-                    // It was removed since; nothing to copy.
-                    Err(error) if error.is_missing() => {}
+                    // Where links are followed, one that leads nowhere. Else it was removed since; nothing to copy.
+                    Err(error) if error.is_missing() => {
+                        if root.read_link(&join(rel, &entry.name)).is_ok() {
+                            names.push((entry.name, Facts::of_link()));
+                        }
+                    }
                     Err(error) => {
                         if sender.blocking_send(Err(Trouble::Near(error))).is_err() {
                             return Ok(());

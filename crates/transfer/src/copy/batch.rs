@@ -15,7 +15,7 @@ use super::item::{Ends, Item};
 use super::publish;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use crate::local::batch::{SmallSource, SmallTarget, load_batch, store_batch};
+use crate::local::batch::{SmallSource, SmallTarget, load_batch, store_batch, store_batch_in_place};
 use crate::local::output::{Existing as NearExisting, Manner};
 use crate::request::Existing;
 
@@ -138,6 +138,7 @@ async fn load(shared: &Shared, ends: &Ends, items: &[Arc<Item>]) -> Vec<Result<C
 /// OPEN, then READs and CLOSE together. One byte more than expected is asked for, to notice a file that grew.
 async fn load_far(shared: &Shared, ends: &Ends, item: &Item) -> Result<Content, Trouble> {
     let sftp = ends.source()?;
+    let _open = ends.open_one().await?;
     let path = item.source.path();
     let most = u64::from(shared.request_size(sftp.limits().max_read));
     let handle = sftp
@@ -253,7 +254,12 @@ async fn store(
             (_, Base::Far { .. }) => results.push(Some(Err(Trouble::Ended))),
         }
     }
-    let Ok(stored) = blocking(move || Ok(store_batch(&targets))).await else {
+    let store = if shared.request.in_place {
+        store_batch_in_place
+    } else {
+        store_batch
+    };
+    let Ok(stored) = blocking(move || Ok(store(&targets))).await else {
         return items.iter().map(|_| Err(Trouble::Ended)).collect();
     };
     let mut stored = stored.into_iter();
@@ -290,6 +296,7 @@ pub fn near_existing(existing: Existing) -> NearExisting {
 /// OPEN; then WRITE, FSETSTAT and CLOSE together; then, when all were answered OK, the rename.
 async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) -> Result<Stored, Trouble> {
     let sftp = ends.target()?;
+    let _open = ends.open_one().await?;
     let Base::Far { dir, .. } = &item.target.base else {
         return Err(Trouble::Ended);
     };

@@ -64,6 +64,20 @@ impl Facts {
         })
     }
 
+    /// Of a link of which nothing else is known.
+    pub fn of_link() -> Self {
+        let unknown = Time { secs: 0, nanos: 0 };
+        Self {
+            kind: Kind::Link,
+            size: 0,
+            mode: 0,
+            mtime: unknown,
+            atime: unknown,
+            id: None,
+            nlink: 1,
+        }
+    }
+
     pub fn is_dir(&self) -> bool {
         self.kind == Kind::Dir
     }

@@ -94,11 +94,7 @@ impl Lines {
 
     fn ends(&self, lane: LaneId) -> Ends {
         let sftp = |line: &Option<Line>| line.as_ref().map(|line| line.sftp.clone());
-        Ends {
-            lane,
-            source: sftp(&self.source),
-            target: sftp(&self.target),
-        }
+        Ends::new(lane, sftp(&self.source), sftp(&self.target))
     }
 
     fn rtt(&self) -> Duration {

@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use renkei_plan::LaneId;
 use renkei_ssh::sftp::Sftp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::base::Base;
 use super::facts::Facts;
 use super::publish::TempNames;
 use super::trouble::Trouble;
+
+/// Handles of a session that are left for listings and large files.
+const OTHER_HANDLES: u64 = 48;
 
 /// A path below a base.
 #[derive(Clone)]
@@ -59,9 +63,31 @@ pub struct Ends {
     pub lane: LaneId,
     pub source: Option<Sftp>,
     pub target: Option<Sftp>,
+    /// Small files that may be open at once: the server has so many handles.
+    pub open_files: Arc<Semaphore>,
 }
 
 impl Ends {
+    pub fn new(lane: LaneId, source: Option<Sftp>, target: Option<Sftp>) -> Self {
+        let handles = |sftp: &Sftp| sftp.limits().max_handles;
+        let fewest = source.iter().chain(&target).filter_map(handles).min();
+        let open = fewest.map_or(Semaphore::MAX_PERMITS as u64, |most| {
+            most.saturating_sub(OTHER_HANDLES).max(most / 4).max(1)
+        });
+        let open = usize::try_from(open).map_or(Semaphore::MAX_PERMITS, |open| open.min(Semaphore::MAX_PERMITS));
+        Self {
+            lane,
+            source,
+            target,
+            open_files: Arc::new(Semaphore::new(open)),
+        }
+    }
+
+    /// Waits until one more small file may be open.
+    pub async fn open_one(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        self.open_files.acquire().await.map_err(|_| Trouble::Ended)
+    }
+
     pub fn source(&self) -> Result<&Sftp, Trouble> {
         self.source.as_ref().ok_or(Trouble::Ended)
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use renkei_plan::journal::Durability;
-use renkei_ssh::sftp::Sftp;
+use renkei_ssh::sftp::{Attrs, Sftp};
+use rustix::fs::Mode;
 
 use super::base::{Base, blocking};
 use super::facts::Facts;
@@ -107,19 +108,31 @@ impl TargetSide {
         }
     }
 
-    /// Makes the directory that the target has to be.
+    /// Makes the directory that the target has to be, with the mode that any new directory of the user has.
     pub async fn make_dir(&self, path: &[u8]) -> Result<(), Trouble> {
+        let whole = path.to_vec();
         match self {
             Self::Near => {
-                let path = path.to_vec();
-                let name = last_name(&path).map(<[u8]>::to_vec).unwrap_or_default();
-                blocking(move || root_above(&path)?.make_dir(&name).map(drop)).await?;
+                let name = last_name(path).map(<[u8]>::to_vec).unwrap_or_default();
+                blocking(move || match rustix::fs::mkdir(&*whole, Mode::from_raw_mode(0o777)) {
+                    Ok(()) => Ok(()),
+                    // It may have come into being meanwhile; else this gives the reason.
+                    Err(_) => root_above(&whole)?.make_dir(&name).map(drop),
+                })
+                .await
             }
             Self::Far(server) => {
-                self.far_base(server, b"").make_dir(path).await?;
+                let make = |sftp: Sftp| {
+                    let path = whole.clone();
+                    async move { sftp.mkdir(&path, &Attrs::none()).await.map_err(Trouble::far("make", &path)) }
+                };
+                match server.run(make).await {
+                    Err(trouble) if trouble.is_lost() => Err(trouble),
+                    Err(_) => self.far_base(server, b"").make_dir(path).await.map(drop),
+                    Ok(()) => Ok(()),
+                }
             }
         }
-        Ok(())
     }
 
     /// The spot of a source that lands at `landed`.
@@ -135,7 +148,8 @@ impl TargetSide {
             Self::Near => self.place_near(landed).await,
             Self::Far(server) => {
                 let path = trimmed(&landed.path);
-                if is_dir {
+                // The name of a source may be that of a link, which is not followed.
+                if is_dir && !landed.named_by_source {
                     let dir = if path == b"." { Vec::new() } else { path };
                     return Ok(Place::At(Spot {
                         base: self.far_base(server, &dir),
@@ -166,11 +180,17 @@ impl TargetSide {
         if landed.named_by_source {
             // The name may come from a server: a link of that name is replaced, never followed.
             let name = last_name(&path).unwrap_or_default().to_vec();
-            let root = blocking(move || root_above(&path)).await?;
-            return Ok(Place::At(Spot {
-                base: Base::Near(Arc::new(root)),
-                rel: name,
-            }));
+            let above = blocking(move || match root_above(&path) {
+                // Only a dry run comes here before the directory is made.
+                Err(error) if error.is_missing() => {
+                    let dir = parent(&path);
+                    let rel = join(last_name(&dir).unwrap_or_default(), &name);
+                    Ok((root_above(&dir)?, rel))
+                }
+                root => Ok((root?, name)),
+            });
+            let (root, rel) = above.await?;
+            return Ok(at(root, rel));
         }
         Ok(match blocking(move || named::find(&path, Links::Refuse)).await? {
             Named::Missing { root, name } | Named::File { root, name, .. } => at(root, name),
