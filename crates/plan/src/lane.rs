@@ -22,6 +22,8 @@ const LEAST_WINDOW: u64 = 2 * PIECE;
 const MOST_WINDOW: u64 = 32 * PIECE;
 /// Window before anything was measured: OpenSSH's 2 MiB channel window and a piece in our queue.
 const FIRST_WINDOW: u64 = 3 * PIECE;
+/// What TCP sends in its first round trip: ten segments.
+const FIRST_FLIGHT: u64 = 14_600;
 /// How many intervals the best rate is taken from.
 const INTERVALS: usize = 8;
 
@@ -82,6 +84,18 @@ impl Lane {
         self.rates.iter().max().copied()
     }
 
+    /// How long the lane takes for so many bytes; before its first interval is over it is in TCP's slow start, which
+    /// doubles what it sends each round trip.
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        match self.rate() {
+            Some(rate) => time_of(bytes, rate),
+            None => {
+                let doublings = u64::BITS - (bytes / FIRST_FLIGHT).leading_zeros();
+                self.rtt.saturating_mul(doublings.saturating_add(1))
+            }
+        }
+    }
+
     /// How many bytes of pieces may be in flight.
     pub(crate) fn window(&self) -> u64 {
         if let Some(fixed) = self.fixed_window {
@@ -96,6 +110,12 @@ impl Lane {
             }
         }
     }
+}
+
+/// Time for so many bytes at a rate in bytes a second.
+pub(crate) fn time_of(bytes: u64, rate: u64) -> Duration {
+    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// Bytes a second.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::file::{Large, Step};
-use crate::lane::{Lane, LaneId, Time};
+use crate::lane::{Lane, LaneId, Time, time_of};
 use crate::runs::Runs;
 use crate::tune::Load;
 use crate::{FileId, Job, PIECE, Piece};
@@ -365,24 +365,25 @@ impl Plan {
         Some(Job::Piece(piece))
     }
 
-    /// At the very end a slow lane takes no more pieces: the others would wait for it.
+    /// Towards the end a lane takes no piece that the others would wait for: a slow one, or one that has just been opened
+    /// and is in TCP's slow start.
     fn left_to_faster(&self, id: LaneId) -> bool {
-        let left: u64 = self
-            .open
-            .iter()
-            .filter_map(|file| self.large.get(file))
-            .map(Large::unassigned)
-            .sum();
-        let active = self.lanes.values().filter(|lane| !lane.retiring).count() as u64;
-        if active < 2 || !self.unopened.is_empty() || !self.scan_done || left > active.saturating_mul(4 * PIECE) {
+        if !self.scan_done || !self.unopened.is_empty() {
             return false;
         }
-        let Some(rate) = self.lanes.get(&id).and_then(Lane::rate) else {
-            return false;
-        };
-        let rates: Vec<u64> = self.lanes.values().filter_map(Lane::rate).collect();
-        let mean = rates.iter().sum::<u64>() / rates.len().max(1) as u64;
-        rate < mean / 3
+        let (mut rate_sum, mut known, mut in_flight) = (0u64, 0u64, 0u64);
+        for lane in self.lanes.values().filter(|lane| !lane.retiring) {
+            in_flight = in_flight.saturating_add(lane.piece_bytes);
+            if let Some(rate) = lane.rate() {
+                rate_sum = rate_sum.saturating_add(rate);
+                known = known.saturating_add(1);
+            }
+        }
+        let (Some(lane), Some(mean)) = (self.lanes.get(&id), rate_sum.checked_div(known)) else { return false };
+        let left: u64 = self.open.iter().filter_map(|file| self.large.get(file)).map(Large::unassigned).sum();
+        let rest = time_of(left.saturating_add(in_flight), rate_sum).max(time_of(PIECE, mean));
+        let patience = rest.saturating_add(rest / 2).saturating_add(lane.rtt.saturating_mul(2));
+        lane.time_for(lane.piece_bytes.saturating_add(PIECE)) > patience
     }
 
     /// With nothing left to hand out, an idle lane takes over a piece that has been out suspiciously long.

@@ -10,8 +10,8 @@ use crate::lane::{Time, per_second};
 
 /// Never more than this without being told to.
 pub const MOST_LANES: u32 = 32;
-/// How many lanes are opened at once before any has logged in, and by how many the second wave grows. OpenSSH's
-/// `MaxStartups` (10:30:100) starts dropping connections past ten that have not logged in.
+/// How many lanes the first wave and the second have. OpenSSH's `MaxStartups` (10:30:100) starts dropping connections past
+/// ten that have not logged in; whoever dials keeps to that.
 pub const WAVE: u32 = 8;
 
 /// Round trips from the TCP handshake to the first byte of content.
@@ -174,24 +174,17 @@ impl Tuner {
         } else {
             WAVE
         };
-        if self.target < wave_cap {
-            // The first wave: as soon as the work is worth more than one handshake.
-            if alone > setup {
-                let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
-                let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, wave_cap);
-                self.target = self.target.max(wave);
-            }
-            if self.target < wave_cap && lanes.up < self.target {
-                return;
+        // The first wave: as soon as the work is worth more than one handshake. The second is asked for with it: whoever
+        // dials lets only so many log in at once, so it begins as the first logins are through.
+        if alone > setup {
+            let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
+            let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, wave_cap);
+            self.target = self.target.max(wave);
+            if wave == WAVE && time_with(load, WAVE, rtt) > setup {
+                self.target = self.target.max(2 * WAVE);
             }
         }
-        if lanes.up == 0 || lanes.up < self.target.min(2) {
-            return;
-        }
-        // The next wave starts as the first logins are through, if what is left takes longer than the next login.
-        let far = rtt >= Duration::from_millis(2);
-        if far && self.target >= wave_cap && self.target < 2 * WAVE && time_with(load, self.target, rtt) > setup {
-            self.target = self.target.saturating_add(WAVE).min(2 * WAVE);
+        if lanes.up == 0 {
             return;
         }
         if lanes.opening == 0 && lanes.up >= self.target {
@@ -306,16 +299,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_far_file_opens_a_wave_at_once_and_the_next_after_the_first_logins() {
+    fn a_far_file_opens_as_many_as_it_is_worth_at_once() {
         let mut tuner = Tuner::new(BOUNDS);
         let rtt = Duration::from_millis(100);
         assert_eq!(
-            tuner.target(&load(256 * MB, 0), Lanes { up: 0, opening: 1 }, rtt, Time::ZERO),
-            8
+            tuner.target(&load(100 * MB, 0), Lanes { up: 0, opening: 1 }, rtt, Time::ZERO),
+            4
         );
-        let at = Duration::from_millis(1300);
+        let mut tuner = Tuner::new(BOUNDS);
         assert_eq!(
-            tuner.target(&load(255 * MB, 0), Lanes { up: 3, opening: 5 }, rtt, at),
+            tuner.target(&load(256 * MB, 0), Lanes { up: 0, opening: 1 }, rtt, Time::ZERO),
             16
         );
     }

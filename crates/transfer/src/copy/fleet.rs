@@ -260,8 +260,8 @@ impl Fleet {
         let rtt = self.route.rtt().unwrap_or(Duration::from_millis(1));
         let target = self.tuner.target(&load, Lanes { up, opening }, rtt, now);
         if target > up + opening {
-            let startups = self.shared.request.tuning.startups.unwrap_or(renkei_plan::tune::WAVE);
-            let more = (target - up - opening).min(startups.saturating_sub(opening));
+            // How many log in at the same time is the dialer's to limit.
+            let more = target - up - opening;
             for _ in 0..more {
                 let route = self.route.clone();
                 self.opening.spawn(async move { Lines::open(&route).await });

@@ -42,7 +42,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use renkei_plan::journal::{End as JournalEnd, SourceIndex};
-use renkei_plan::tune::{Lanes, Tuner, WAVE};
+use renkei_plan::tune::{Lanes, Tuner};
 use renkei_ssh::{Dialer, Prompt};
 
 use self::fleet::{Fleet, Route};
@@ -286,8 +286,7 @@ impl Copy {
         let (rtt, Ok(load)) = tokio::join!(server.dialer().reached(), look) else { return };
         let mut tuner = Tuner::new(fleet::bounds(&self.request));
         let wave = tuner.target(&load, Lanes { up: 0, opening: 1 }, rtt, Duration::ZERO);
-        let most = self.request.tuning.startups.unwrap_or(WAVE);
-        server.open_beside(wave.min(most).saturating_sub(1));
+        server.open_beside(wave.saturating_sub(1));
     }
 
     async fn copy_all(&self, journey: Journey<'_>, log: &Arc<Log>) -> Result<End, Refusal> {
