@@ -29,7 +29,7 @@ pub fn page(results: &Results, root: &Path) -> Result<String> {
     page.push_str("\n\n## Figures\n\n");
     page.push_str(
         "Medians over the rounds; rounds alternate between the tools. Everything lies in tmpfs. Client CPU includes child \
-         processes, server CPU is sshd's with all its sessions. *Peak* is resident memory of the client. *Of limit* is the \
+         processes, server CPU is sshd's with its sessions (without what outlived its session's process: small figures are rough). *Peak* is resident memory of the client. *Of limit* is the \
          rate between first and last byte beside what `iperf3 -P 16` moved over the same path just after. *≈* is \
          multiplied from a part of the files.\n",
     );
