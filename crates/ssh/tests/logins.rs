@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +22,15 @@ struct Agent {
 
 impl Agent {
     fn holding(key: &Path, folder: &Path) -> Self {
+        Self::start(key, folder, &[], None)
+    }
+
+    /// Asks by a program before each signature.
+    fn confirming(key: &Path, folder: &Path, askpass: &Path) -> Self {
+        Self::start(key, folder, &["-c"], Some(askpass))
+    }
+
+    fn start(key: &Path, folder: &Path, options: &[&str], askpass: Option<&Path>) -> Self {
         let socket = folder.join("agent");
         let mut command = Command::new("ssh-agent");
         command
@@ -29,16 +39,16 @@ impl Agent {
             .arg(&socket)
             .stdout(Stdio::null())
             .process_group(0);
+        if let Some(askpass) = askpass {
+            command.env("SSH_ASKPASS", askpass).env("SSH_ASKPASS_REQUIRE", "force");
+        }
         let child = command.spawn().unwrap();
-        wait::until("the agent to listen", || socket.exists()).unwrap();
-        let added = Command::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &socket)
-            .status()
-            .unwrap();
-        assert!(added.success());
-        Self { child, socket }
+        let agent = Self { child, socket };
+        wait::until("the agent to listen", || agent.socket.exists()).unwrap();
+        let mut add = Command::new("ssh-add");
+        add.arg("-q").args(options).arg(key).env("SSH_AUTH_SOCK", &agent.socket);
+        assert!(add.status().unwrap().success());
+        agent
     }
 }
 
@@ -140,6 +150,21 @@ async fn a_key_that_only_the_agent_has_logs_in() {
         );
         assert_eq!(dialer.logins(), Logins::Unattended);
     }
+}
+
+#[tokio::test]
+async fn a_key_that_the_agent_confirms_with_a_person_is_known_to_need_one() {
+    let sshd = Sshd::builder().start().unwrap();
+    // A person who looks at the question for a while: how long the agent takes is all that tells.
+    let askpass = sshd.folder().join("askpass");
+    std::fs::write(&askpass, "#!/bin/sh\nsleep 2\n").unwrap();
+    std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let agent = Agent::confirming(sshd.identity(), sshd.folder(), &askpass);
+    std::fs::remove_file(sshd.identity()).unwrap();
+    let line = format!("IdentityAgent={}", agent.socket.display());
+    let dialer = dialer(&options_with(&sshd, &[&line]), &Person::absent()).await.unwrap();
+    dialer.connect().await.unwrap();
+    assert_eq!(dialer.logins(), Logins::NeedsPerson);
 }
 
 #[tokio::test]

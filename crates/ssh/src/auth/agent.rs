@@ -1,6 +1,7 @@
 //! The SSH agent, and signing with it or with a key in memory.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -35,11 +36,13 @@ impl Agent {
                 public: Some(key),
                 certificate: None,
                 holder: Holder::Agent,
+                confirmed: false,
             },
             AgentIdentity::Certificate { certificate, .. } => Candidate {
                 public: Some(PublicKey::new(certificate.public_key().clone(), "")),
                 certificate: Some(certificate),
                 holder: Holder::Agent,
+                confirmed: false,
             },
         };
         identities.into_iter().map(candidate).collect()
@@ -51,6 +54,8 @@ pub(super) struct Signer<'a> {
     pub login: &'a Login,
     pub candidate: &'a Candidate,
     pub agent: Option<&'a mut Agent>,
+    /// How long the agent took.
+    pub waited: Duration,
 }
 
 impl russh::Signer for Signer<'_> {
@@ -69,7 +74,10 @@ impl russh::Signer for Signer<'_> {
             }
             (Holder::Agent, Some(Agent(agent))) => {
                 let _waiting = Waiting::begin();
-                sign_by(agent, identity, hash, data).await.map_err(LoginError::Agent)
+                let begun = Instant::now();
+                let signed = sign_by(agent, identity, hash, data).await;
+                self.waited = begun.elapsed();
+                signed.map_err(LoginError::Agent)
             }
             (Holder::Agent, None) => Err(LoginError::Agent(russh::keys::Error::AgentFailure)),
         }

@@ -99,7 +99,7 @@ impl Login {
         progress: &mut Progress,
     ) -> Result<bool, LoginError> {
         for key in keys {
-            let key = match self.with_public(key).await {
+            let mut key = match self.with_public(key).await {
                 Ok(key) => key,
                 Err(error) => {
                     progress.trouble = Some(error);
@@ -115,7 +115,7 @@ impl Login {
                 continue;
             }
             progress.tried.push(blob);
-            let outcome = match self.offer(handle, &key, agent.as_mut()).await {
+            let outcome = match self.offer(handle, &mut key, agent.as_mut()).await {
                 Ok(outcome) => outcome,
                 Err(error @ (LoginError::Closed | LoginError::Ssh(_))) => return Err(error),
                 // A key that cannot sign is no reason not to try the next.

@@ -24,6 +24,8 @@ pub(crate) struct Candidate {
     pub public: Option<PublicKey>,
     pub certificate: Option<Certificate>,
     pub holder: Holder,
+    /// The agent took so long to sign that a person must have been asked (`ssh-add -c`, a touch, a PIN).
+    pub confirmed: bool,
 }
 
 /// Who has the private half.
@@ -57,9 +59,9 @@ impl Candidate {
         }
     }
 
-    /// Whether each signature asks for a touch.
-    pub(super) fn needs_touch(&self) -> bool {
-        self.public.as_ref().is_some_and(is_hardware)
+    /// Whether each signature asks a person.
+    pub(super) fn needs_person(&self) -> bool {
+        self.confirmed || self.public.as_ref().is_some_and(is_hardware)
     }
 }
 
@@ -224,6 +226,7 @@ impl IdentityFile {
             public: self.public.clone(),
             certificate: None,
             holder: Holder::File(Arc::clone(file)),
+            confirmed: false,
         })
     }
 }

@@ -29,6 +29,10 @@ use crate::session::Callbacks;
 /// The server's list of signature algorithms comes with the end of the key exchange, or not at all.
 const SIGNATURE_LIST: Duration = Duration::from_millis(300);
 
+/// Agents sign within milliseconds, forwarded ones within a round trip, smart cards within a second; nothing in the
+/// protocol tells that a person was asked, but people take longer.
+const CONFIRMATION: Duration = Duration::from_millis(1500);
+
 /// Why an attempt could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
@@ -120,7 +124,7 @@ impl Proven {
     pub(crate) fn needs_person(&self) -> bool {
         self.steps.iter().any(|step| match step {
             Step::Interactive(answer) => answer.is_none() || self.answers_expire.load(Ordering::Relaxed),
-            Step::Key(candidate) => candidate.needs_touch(),
+            Step::Key(candidate) => candidate.needs_person(),
             Step::None | Step::Password(_) => false,
         })
     }
@@ -174,7 +178,7 @@ impl Login {
     async fn offer(
         &self,
         handle: &mut Handle<Callbacks>,
-        key: &Candidate,
+        key: &mut Candidate,
         agent: Option<&mut Agent>,
     ) -> Result<Outcome, LoginError> {
         let Some(public) = key.public.clone() else {
@@ -189,6 +193,7 @@ impl Login {
             login: self,
             candidate: key,
             agent,
+            waited: Duration::ZERO,
         };
         let result = match key.certificate.clone() {
             Some(certificate) => {
@@ -202,6 +207,7 @@ impl Login {
                     .await?
             }
         };
+        key.confirmed = signer.waited > CONFIRMATION;
         Ok(result.into())
     }
 
@@ -247,7 +253,7 @@ impl Login {
                     Holder::Agent => self.agent(handle).await,
                     Holder::File(_) => None,
                 };
-                self.offer(handle, key, agent.as_mut()).await
+                self.offer(handle, &mut Candidate::clone(key), agent.as_mut()).await
             }
             Step::Password(password) => interactive::password(self, handle, password).await,
             Step::Interactive(answer) => Ok(interactive::attempt(self, handle, answer.as_deref()).await?.outcome),

@@ -232,7 +232,7 @@ impl Lookup {
             let text = "ProxyUseFdpass needs the system's ssh: use --ssh-command ssh";
             return Err(Unusable::Value(text.into()));
         }
-        for keyword in ["knownhostscommand", "pkcs11provider"] {
+        for keyword in ["knownhostscommand", "pkcs11provider", "bindinterface"] {
             if self.some(keyword).is_some() && options.ssh_command.is_none() {
                 notes.push(format!("{keyword} has no effect here; --ssh-command ssh would use it"));
             }
