@@ -20,6 +20,8 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::session::Ending;
+
 /// How much of the far side's standard error is kept, in bytes: the end of it, which is where the reason stands.
 const STDERR_KEPT: usize = 4096;
 
@@ -116,7 +118,8 @@ pub struct ByteReceiver {
 
 #[derive(Debug)]
 enum Outgoing {
-    Ssh(SshSender),
+    /// With the end of the session that carries it.
+    Ssh(SshSender, watch::Receiver<Option<Ending>>),
     Pipe(Option<ChildStdin>),
 }
 
@@ -145,10 +148,11 @@ impl Drop for SshSender {
 }
 
 impl ByteChannel {
-    pub(crate) fn over_ssh(channel: russh::Channel<Msg>) -> Self {
+    /// Takes over a channel of a session that tells its end through `session`.
+    pub(crate) fn over_ssh(channel: russh::Channel<Msg>, session: watch::Receiver<Option<Ending>>) -> Self {
         let (read, write) = channel.split();
         Self::new(
-            Outgoing::Ssh(SshSender(Some(write))),
+            Outgoing::Ssh(SshSender(Some(write)), session),
             Incoming::Ssh(read),
             Stderr::default(),
         )
@@ -232,14 +236,15 @@ impl ByteSender {
         match &mut self.inner {
             // `Handle::data` would take the whole of `data` in one message, but it parks what does not fit the window
             // inside the session, which then serves no other channel; here each channel waits for its own window. The
-            // session never wakes a sender whose channel is gone, hence the second branch.
-            Outgoing::Ssh(SshSender(Some(half))) => tokio::select! {
+            // session never wakes a sender whose channel is gone, hence the other branches.
+            Outgoing::Ssh(SshSender(Some(half)), session) => tokio::select! {
                 biased;
                 sent = half.data_bytes(data) => sent.map_err(|_| ChannelError::Closed),
                 _ = self.closed.wait_for(|closed| *closed) => Err(ChannelError::Closed),
+                _ = session.wait_for(Option::is_some) => Err(ChannelError::Closed),
             },
             Outgoing::Pipe(Some(stdin)) => stdin.write_all(&data).await.map_err(ChannelError::Pipe),
-            Outgoing::Ssh(SshSender(None)) | Outgoing::Pipe(None) => Err(ChannelError::Closed),
+            Outgoing::Ssh(SshSender(None), _) | Outgoing::Pipe(None) => Err(ChannelError::Closed),
         }
     }
 
@@ -249,8 +254,8 @@ impl ByteSender {
     /// [`ChannelError::Closed`] once the channel has ended.
     pub async fn finish(&mut self) -> Result<(), ChannelError> {
         match &mut self.inner {
-            Outgoing::Ssh(SshSender(Some(half))) => half.eof().await.map_err(|_| ChannelError::Closed),
-            Outgoing::Ssh(SshSender(None)) => Err(ChannelError::Closed),
+            Outgoing::Ssh(SshSender(Some(half)), _) => half.eof().await.map_err(|_| ChannelError::Closed),
+            Outgoing::Ssh(SshSender(None), _) => Err(ChannelError::Closed),
             Outgoing::Pipe(stdin) => {
                 *stdin = None;
                 Ok(())

@@ -103,7 +103,7 @@ impl Connection {
         channel: russh::Channel<Msg>,
         otherwise: &str,
     ) -> Result<ByteChannel, ConnectError> {
-        let mut channel = ByteChannel::over_ssh(channel);
+        let mut channel = ByteChannel::over_ssh(channel, ssh.ended.clone());
         if channel.accepted().await {
             Ok(channel)
         } else if self.is_closed() {
@@ -140,7 +140,7 @@ impl Connection {
                     .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0)
                     .await;
                 match opened {
-                    Ok(channel) => Ok(ByteChannel::over_ssh(channel)),
+                    Ok(channel) => Ok(ByteChannel::over_ssh(channel, ssh.ended.clone())),
                     Err(russh::Error::ChannelOpenFailure(reason)) => {
                         let reason = reason.description().to_lowercase();
                         Err(

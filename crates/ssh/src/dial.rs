@@ -301,7 +301,7 @@ impl Dialer {
     async fn login(&self, way: Way, company: Company) -> Result<Connection, ConnectError> {
         let inner = &*self.inner;
         let settled = inner.settled.get();
-        let (wire, observed) = Wire::new(way.stream);
+        let (wire, observed) = Wire::new(way.stream, handshake::patience(&inner.settings));
         let banner = (settled.is_none() && company == Company::Alone).then(|| Arc::clone(&inner.prompt));
         let (callbacks, watch) = Callbacks::new(Arc::clone(&inner.host_keys), banner);
         let config = handshake::config(&inner.settings, &inner.host_keys);

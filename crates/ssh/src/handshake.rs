@@ -27,8 +27,19 @@ const PACKET: u32 = 65_535;
 /// a reader is busy for a moment.
 const CHANNEL_MESSAGES: usize = 256;
 
+/// A bound for what `ServerAliveInterval` and `ServerAliveCountMax` may multiply to.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(86_400);
+
 /// How long a server may say nothing during the login: wrong passwords are answered late, and directories are slow.
 pub(crate) const LOGIN_SILENCE: Duration = Duration::from_secs(60);
+
+/// How long a server that is logged in may be silent: all keepalives and the time to answer the last one.
+pub(crate) fn patience(settings: &Settings) -> Duration {
+    let intervals = u32::try_from(settings.alive_count)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
+    settings.alive_interval.saturating_mul(intervals).min(LONGEST_PATIENCE)
+}
 
 /// russh's configuration for one connection.
 pub(crate) fn config(settings: &Settings, host_keys: &HostKeys) -> Arc<client::Config> {

@@ -8,8 +8,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 
 /// One read from the socket: at 100 MB/s this is some 400 reads a second.
 const BUFFER: usize = 256 * 1024;
@@ -58,10 +60,46 @@ pub(crate) struct Wire {
     observed: Arc<Observed>,
     greeted: bool,
     sent: bool,
+    stall: Stall,
+}
+
+/// Notices that nothing can be written any more.
+///
+/// russh sends its keepalives between writes, so it would wait in a write for as long as the kernel does, a quarter of
+/// an hour, or for ever behind a jump host. A server that is alive always takes data: what a slow disk behind it cannot
+/// take yet is held back by the window of its channel.
+struct Stall {
+    patience: Duration,
+    since: Option<Instant>,
+    /// Set anew only when it has fired, since a full socket is no rare thing at full speed.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Stall {
+    fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            since: None,
+            timer: Box::pin(tokio::time::sleep(patience)),
+        }
+    }
+
+    /// To be asked whenever a write has to wait: ready when it has waited long enough.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let end = *self.since.get_or_insert_with(Instant::now) + self.patience;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= end {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Box<dyn Stream>) -> (Self, Arc<Observed>) {
+    /// A stream that breaks when nothing could be written for as long as `patience`.
+    pub(crate) fn new(stream: Box<dyn Stream>, patience: Duration) -> (Self, Arc<Observed>) {
         let observed = Arc::new(Observed::default());
         let wire = Self {
             stream,
@@ -71,6 +109,7 @@ impl Wire {
             observed: Arc::clone(&observed),
             greeted: false,
             sent: false,
+            stall: Stall::new(patience),
         };
         (wire, observed)
     }
@@ -112,7 +151,15 @@ impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.sent = true;
-        Pin::new(&mut this.stream).poll_write(cx, data)
+        if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(cx, data) {
+            this.stall.since = None;
+            return Poll::Ready(written);
+        }
+        ready!(this.stall.poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the server takes no more data",
+        )))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -133,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn small_reads_are_served_in_order_and_turns_are_counted() {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut wire, observed) = Wire::new(Box::new(near));
+        let (mut wire, observed) = Wire::new(Box::new(near), Duration::MAX / 4);
         far.write_all(b"Exceeded MaxStartups\r\n").await.unwrap();
         let mut two = [0; 2];
         for expected in [b"Ex", b"ce"] {
@@ -150,5 +197,22 @@ mod tests {
             wire.read_exact(&mut two).await.unwrap();
         }
         assert_eq!(observed.round_trips(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_waits_too_long_is_an_error_and_one_that_goes_on_is_none() {
+        let (near, mut far) = tokio::io::duplex(1000);
+        let (mut wire, _) = Wire::new(Box::new(near), Duration::from_secs(60));
+        // Paused time jumps on when everyone waits.
+        let reader = async {
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                far.read_exact(&mut [0; 500]).await.unwrap();
+            }
+        };
+        let begun = Instant::now();
+        let (written, ()) = tokio::join!(wire.write_all(&[0; 4000]), reader);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 260);
     }
 }

@@ -144,6 +144,21 @@ async fn a_silent_server_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_server_that_falls_silent_in_the_middle_of_an_upload_is_noticed() {
+    let sshd = Sshd::builder().start().unwrap();
+    let lines = ["ServerAliveInterval=1", "ServerAliveCountMax=1"];
+    let connection = connect(&options_with(&sshd, &lines), &Person::absent()).await.unwrap();
+    let mut channel = connection.exec("cat >/dev/null").await.unwrap();
+    channel.send(Bytes::from_static(b"begun")).await.unwrap();
+    sshd.freeze();
+    let upload = async { while channel.send(Bytes::from(vec![0; 1 << 20])).await.is_ok() {} };
+    let noticed = tokio::time::timeout(wait::PATIENCE, upload).await;
+    sshd.thaw();
+    noticed.unwrap();
+    assert_eq!(connection.closed().await.kind(), ConnectErrorKind::Lost);
+}
+
+#[tokio::test]
 async fn nothing_listening_is_a_tcp_error_that_names_the_address() {
     let sshd = Sshd::builder().start().unwrap();
     sshd.kill();

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use renkei_ssh::{ConnectErrorKind, Logins, Options};
-use renkei_testkit::Sshd;
 use renkei_testkit::sshd::{Account, Login};
+use renkei_testkit::{Sshd, wait};
 use support::{Person, chain, connect, dialer, options, options_with, speaks_sftp};
 
 /// A configuration with both servers, the second of them behind the first.
@@ -86,6 +86,23 @@ async fn a_jump_host_that_dies_ends_the_connection_inside() {
     let mut channel = connection.exec("cat >/dev/null; sleep 1000").await.unwrap();
     gate.kill();
     while channel.send(Bytes::from(vec![0; 1 << 20])).await.is_ok() {}
+    assert_eq!(connection.closed().await.kind(), ConnectErrorKind::Lost);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_behind_a_jump_host_is_noticed() {
+    let (gate, last) = (Sshd::builder().start().unwrap(), Sshd::builder().start().unwrap());
+    let options = Options {
+        options: vec!["ServerAliveInterval=1".into(), "ServerAliveCountMax=1".into()],
+        ..with_config(&chained(&gate, &last))
+    };
+    let connection = connect(&options, &Person::absent()).await.unwrap();
+    let mut channel = connection.exec("cat >/dev/null").await.unwrap();
+    last.freeze();
+    let upload = async { while channel.send(Bytes::from(vec![0; 1 << 20])).await.is_ok() {} };
+    let noticed = tokio::time::timeout(wait::PATIENCE, upload).await;
+    last.thaw();
+    noticed.unwrap();
     assert_eq!(connection.closed().await.kind(), ConnectErrorKind::Lost);
 }
 
