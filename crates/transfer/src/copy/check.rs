@@ -159,7 +159,7 @@ impl Check {
             keeper.keep(|| checker.sessions()).await;
         }
         // On this machine there is nothing to keep; and whoever threw the stop is waited for elsewhere.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn tell(&self) {
@@ -196,11 +196,17 @@ impl Check {
     }
 
     fn judged(&self, claim: &Claim, verdict: Verdict) {
+        let mut bytes = 0;
+        if let Want::File { size, .. } = claim.want {
+            bytes = size;
+            self.ledger.files.fetch_add(1, Relaxed);
+        }
+        let path = claim.spot.path();
         let reason = match verdict {
             Verdict::Right => {
-                if let Want::File { size, .. } = claim.want {
-                    self.ledger.bytes.fetch_add(size, Relaxed);
-                    self.ledger.copied.fetch_add(1, Relaxed);
+                self.ledger.bytes.fetch_add(bytes, Relaxed);
+                if !matches!(claim.want, Want::Directory) {
+                    self.ledger.copied(&path, bytes);
                 }
                 None
             }
@@ -208,11 +214,8 @@ impl Check {
             Verdict::Differs => Some("it differs from the manifest".to_owned()),
             Verdict::Unknown(trouble) => Some(trouble.reason()),
         };
-        if matches!(claim.want, Want::File { .. }) {
-            self.ledger.files.fetch_add(1, Relaxed);
-        }
         if let Some(reason) = reason {
-            self.ledger.failed_because(&claim.spot.path(), reason);
+            self.ledger.failed_because(&path, reason);
         }
     }
 }

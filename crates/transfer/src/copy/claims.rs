@@ -20,7 +20,7 @@ use crate::limit::Limiter;
 use crate::local::meta::Kind;
 
 /// Claims that are best checked together.
-pub const BATCH: usize = 512;
+pub const BATCH: usize = 2048;
 /// A batch of files that are large ends here, so that several are hashed at the far side at the same time.
 pub const BATCH_BYTES: u64 = 1 << 30;
 /// Batches under way at the same time.

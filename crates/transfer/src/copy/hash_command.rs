@@ -13,23 +13,23 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use renkei_ssh::sftp::Sftp;
-use renkei_ssh::{ChannelEnd, ConnectErrorKind, Connection};
+use renkei_ssh::{ByteReceiver, ChannelEnd, ConnectErrorKind};
 use renkei_types::tree_hash::{Root as Hash, hash_whole};
 use tokio::sync::OnceCell;
 
 use super::landing::join;
-use super::server::Server;
-use super::trouble::Trouble;
+use super::server::{Line, Server};
 
+/// Asked for before all others; its hash is known.
+const EMPTY: &[u8] = b"/dev/null";
 /// No word of it needs quoting, in any shell.
 const COMMAND: &str = "xargs -0 b3sum --no-names --";
 /// 64 digits and the end of the line.
 const LINE: usize = 65;
 /// Names sent at once.
 const CHUNK: usize = 32 << 10;
-/// How long a far shell may take to hash nothing.
-const PROBE: Duration = Duration::from_secs(20);
+/// How long the first answer may take, which is about an empty file.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a command is run anew when its connection is lost.
 const ATTEMPTS: usize = 5;
 /// After so many odd answers nothing more is asked: a login node may end what computes for long.
@@ -38,8 +38,8 @@ const MOST_ODD: u32 = 3;
 /// A server that may be asked for hashes.
 pub struct HashCommand {
     server: Arc<Server>,
-    /// The login directory, once it is known that the command works; none if it does not.
-    works: OnceCell<Option<Vec<u8>>>,
+    /// The login directory.
+    home: OnceCell<Vec<u8>>,
     odd: AtomicU32,
 }
 
@@ -48,105 +48,126 @@ pub struct HashCommand {
 enum Odd {
     /// The connection was lost.
     Lost,
-    /// Anything but the answer that was to come.
+    /// The command began well, and then came what should not.
     Answer,
+    /// It did not even know the hash of nothing.
+    Useless,
 }
 
 impl HashCommand {
     pub fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            works: OnceCell::new(),
+            home: OnceCell::new(),
             odd: AtomicU32::new(0),
         }
     }
 
     /// Whether it is still worth asking.
     pub fn is_usable(&self) -> bool {
-        self.odd.load(Relaxed) < MOST_ODD && !matches!(self.works.get(), Some(None))
+        self.odd.load(Relaxed) < MOST_ODD
     }
 
     /// The hashes of all these files, or none.
     pub async fn hashes(&self, paths: &[Vec<u8>]) -> Option<Vec<Hash>> {
-        if !self.is_usable() {
-            return None;
-        }
-        let home = self.works.get_or_init(|| self.probe()).await.as_deref()?;
-        let names: Vec<Vec<u8>> = paths.iter().map(|path| absolute(home, path)).collect();
-        let hashes = self.ask(&names).await;
-        if hashes.is_none() {
-            self.odd.fetch_add(1, Relaxed);
-        }
-        hashes
-    }
-
-    /// The login directory, where the far side knows BLAKE3 and says nothing else.
-    async fn probe(&self) -> Option<Vec<u8>> {
-        let empty = [b"/dev/null".to_vec()];
-        let asked = tokio::time::timeout(PROBE, self.ask(&empty));
-        let home = self.server.run(|sftp: Sftp| async move {
-            // Where this fails nothing can be asked; the reason does not matter.
-            sftp.realpath(b".").await.map_err(Trouble::far("resolve", b"."))
-        });
-        let (asked, home) = tokio::join!(asked, home);
-        let right = asked.ok().flatten() == Some(vec![hash_whole(&[])]);
-        let home = home.ok().filter(|home| right && home.starts_with(b"/"));
-        if home.is_none() {
-            log::debug!("the server has no usable b3sum; files are read back");
-        }
-        home.map(|home| home.to_vec())
-    }
-
-    async fn ask(&self, names: &[Vec<u8>]) -> Option<Vec<Hash>> {
         for _ in 0..ATTEMPTS {
             let line = self.server.any_line().await.ok()?;
-            match ask(&line.connection, names).await {
+            let odd = match self.ask(&line, paths).await {
                 Ok(hashes) => return Some(hashes),
-                Err(Odd::Answer) => return None,
+                Err(odd) => odd,
+            };
+            match odd {
                 // The session notices a moment later than the channel.
-                Err(Odd::Lost) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Odd::Lost => tokio::time::sleep(Duration::from_millis(100)).await,
+                Odd::Answer | Odd::Useless => {
+                    log::debug!("the server's hash command answers oddly ({odd:?}); files are read back");
+                    let weight = if odd == Odd::Useless { MOST_ODD } else { 1 };
+                    self.odd.fetch_add(weight, Relaxed);
+                    return None;
+                }
             }
         }
         None
     }
+
+    /// Runs the command once.
+    async fn ask(&self, line: &Line, paths: &[Vec<u8>]) -> Result<Vec<Hash>, Odd> {
+        let (channel, input) = tokio::join!(line.connection.exec(COMMAND), self.input(line, paths));
+        let channel = channel.map_err(|error| match error.kind() {
+            ConnectErrorKind::Lost => Odd::Lost,
+            _ => Odd::Useless,
+        })?;
+        let mut input = input?;
+        let (mut tx, mut rx) = channel.split();
+        let send = async {
+            while !input.is_empty() {
+                // A command that ends without reading shows in its answer.
+                if tx.send(input.split_to(input.len().min(CHUNK))).await.is_err() {
+                    break;
+                }
+            }
+            let _ = tx.finish().await;
+            Ok(())
+        };
+        let ((), answer) = tokio::try_join!(send, receive(&mut rx, paths.len()))?;
+        match rx.end() {
+            ChannelEnd::Lost => Err(Odd::Lost),
+            ChannelEnd::Closed(Some(exit)) if exit.is_success() => parse(&answer, paths.len()).ok_or(Odd::Answer),
+            _ => Err(Odd::Answer),
+        }
+    }
+
+    /// All names, each with a NUL behind it.
+    async fn input(&self, line: &Line, paths: &[Vec<u8>]) -> Result<Bytes, Odd> {
+        let is_relative = |path: &Vec<u8>| !path.starts_with(b"/");
+        let home = if paths.iter().any(is_relative) {
+            let ask = || async {
+                let home = line.sftp.realpath(b".").await;
+                let home = home.map_err(|error| if error.is_transient() { Odd::Lost } else { Odd::Useless })?;
+                if home.starts_with(b"/") {
+                    Ok(home.to_vec())
+                } else {
+                    Err(Odd::Useless)
+                }
+            };
+            self.home.get_or_try_init(ask).await?.as_slice()
+        } else {
+            b""
+        };
+        let mut input = [EMPTY, b"\0"].concat();
+        for path in paths {
+            input.extend_from_slice(&absolute(home, path));
+            input.push(0);
+        }
+        Ok(input.into())
+    }
 }
 
-/// Runs the command once.
-async fn ask(connection: &Connection, names: &[Vec<u8>]) -> Result<Vec<Hash>, Odd> {
-    let channel = connection.exec(COMMAND).await.map_err(|error| match error.kind() {
-        ConnectErrorKind::Lost => Odd::Lost,
-        _ => Odd::Answer,
-    })?;
-    let mut input = names.join(&0);
-    input.push(0);
-    let (mut tx, mut rx) = channel.split();
-    let send = async {
-        let mut input = Bytes::from(input);
-        while !input.is_empty() {
-            // A command that ends without reading shows in its answer.
-            if tx.send(input.split_to(input.len().min(CHUNK))).await.is_err() {
-                break;
-            }
-        }
-        let _ = tx.finish().await;
-        Ok(())
-    };
-    let receive = async {
-        let mut answer = Vec::new();
-        while let Some(data) = rx.recv().await {
-            answer.extend_from_slice(&data);
-            if answer.len() > names.len() * LINE {
-                return Err(Odd::Answer);
-            }
-        }
-        Ok(answer)
-    };
-    let ((), answer) = tokio::try_join!(send, receive)?;
-    match rx.end() {
-        ChannelEnd::Lost => Err(Odd::Lost),
-        ChannelEnd::Closed(Some(exit)) if exit.is_success() => parse(&answer, names.len()).ok_or(Odd::Answer),
-        _ => Err(Odd::Answer),
+/// What the command writes, when it begins as it should.
+async fn receive(rx: &mut ByteReceiver, count: usize) -> Result<Vec<u8>, Odd> {
+    let first = format!("{}\n", hash_whole(&[])).into_bytes();
+    let mut answer = Vec::new();
+    while answer.len() < LINE {
+        let Ok(data) = tokio::time::timeout(PATIENCE, rx.recv()).await else {
+            return Err(Odd::Useless);
+        };
+        let Some(data) = data else { break };
+        answer.extend_from_slice(&data);
     }
+    if *rx.end() == ChannelEnd::Lost {
+        return Err(Odd::Lost);
+    }
+    if !answer.starts_with(&first) {
+        return Err(Odd::Useless);
+    }
+    while let Some(data) = rx.recv().await {
+        answer.extend_from_slice(&data);
+        if answer.len() > (count + 1) * LINE {
+            return Err(Odd::Answer);
+        }
+    }
+    answer.drain(..LINE);
+    Ok(answer)
 }
 
 /// `count` lines, each a hash and nothing else.

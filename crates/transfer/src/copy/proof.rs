@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use renkei_types::size::ByteSize;
 use renkei_types::tree_hash::Root as Hash;
 
 use super::claims::{BATCH, BATCH_BYTES, BATCHES_AT_ONCE, Checker, Claim, Verdict, Want, sessions_for};
@@ -33,6 +34,9 @@ use crate::request::Request;
 
 /// Sources of one batch hashed at the same time.
 const SOURCES_AT_ONCE: usize = 64;
+/// From so much on it is said that the files are being verified: nothing else moves meanwhile.
+const LONG_BYTES: u64 = 1 << 30;
+const LONG_FILES: u64 = 10_000;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -75,7 +79,7 @@ impl Proof {
     /// # Errors
     /// The manifest cannot be written where it shall be.
     pub fn new(request: &Request) -> Result<Self, ManifestError> {
-        if let Some(path) = &request.manifest {
+        if let (Some(path), false) = (&request.manifest, request.dry_run) {
             // Not to be found out after the last of many files; dropping it removes it again.
             drop(ManifestWriter::create(path)?);
         }
@@ -219,6 +223,11 @@ impl<'a> Court<'a> {
     }
 
     async fn sit(self, reader: SpoolReader) -> Result<Verified, Trouble> {
+        let Totals { files, bytes, .. } = self.totals;
+        if self.settlement.request.verify && (bytes >= LONG_BYTES || files >= LONG_FILES) {
+            let note = format!("all is copied; verifying {} in {files} files", ByteSize(bytes));
+            self.settlement.ledger.event(Event::Note(note));
+        }
         tokio::select! {
             judged = self.judge_all(reader) => judged?,
             () = self.keep() => {}
@@ -251,7 +260,7 @@ impl<'a> Court<'a> {
         });
         tokio::join!(join_all(targets), join_all(sources));
         // With nothing to keep, and after the stop was thrown: others end this.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Shows that the program lives.
@@ -372,7 +381,7 @@ impl<'a> Court<'a> {
                     judged.wrong = Some(Wrong {
                         path: spot.path(),
                         reason,
-                    })
+                    });
                 }
             }
         }

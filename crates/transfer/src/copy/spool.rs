@@ -215,7 +215,7 @@ fn make(path: &Path) -> io::Result<File> {
 /// `/tmp` is the last choice: it is often memory, and what is kept here is kept because memory is dear.
 fn temporary_dirs() -> impl Iterator<Item = PathBuf> {
     let chosen = std::env::var_os("TMPDIR").map(PathBuf::from);
-    chosen.into_iter().chain(["/var/tmp".into(), std::env::temp_dir()])
+    chosen.into_iter().chain(["/var/tmp".into(), "/tmp".into()])
 }
 
 #[cfg(test)]

@@ -29,10 +29,13 @@ const PIECES_AT_ONCE: usize = 64;
 /// The same on this machine, where a disk answers and not a network.
 const NEAR_PIECES_AT_ONCE: usize = 4;
 const KIB: u64 = 1 << 10;
+/// A large file counts as so many: it has a handle in every session, and a few keep all sessions busy.
+const LARGE_COUNTS: u32 = 32;
 
 /// How much may be read at the same time.
 pub struct Budget {
     files: Semaphore,
+    most_files: u32,
     memory: Semaphore,
     limiter: Option<Arc<Limiter>>,
 }
@@ -40,15 +43,21 @@ pub struct Budget {
 impl Budget {
     /// So many files open at the same time, and a speed limit for what comes over the network.
     pub fn new(files: usize, limiter: Option<Arc<Limiter>>) -> Self {
+        let files = files.max(1);
         Self {
-            files: Semaphore::new(files.max(1)),
+            files: Semaphore::new(files),
+            most_files: u32::try_from(files).unwrap_or(u32::MAX),
             memory: Semaphore::new(MEMORY),
             limiter,
         }
     }
 
-    async fn file(&self) -> Result<SemaphorePermit<'_>, Trouble> {
-        self.files.acquire().await.map_err(|_| Trouble::Ended)
+    async fn file(&self, size: u64) -> Result<SemaphorePermit<'_>, Trouble> {
+        let counts = if size > PIECE { LARGE_COUNTS } else { 1 };
+        self.files
+            .acquire_many(counts.min(self.most_files))
+            .await
+            .map_err(|_| Trouble::Ended)
     }
 
     async fn memory(&self, bytes: u64) -> Result<SemaphorePermit<'_>, Trouble> {
@@ -70,7 +79,7 @@ pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> 
 
 /// [`hash_spot`] beside others that share a budget.
 pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Option<Hash>, Trouble> {
-    let _open = budget.file().await?;
+    let _open = budget.file(size).await?;
     match &spot.base {
         Base::Near(root) => hash_near(root, &spot.rel, size, budget).await,
         Base::Far { server, .. } => {
@@ -254,6 +263,36 @@ impl FarFile {
         for (sftp, cell) in handles.unwrap_or_default() {
             if let Some(handle) = cell.get() {
                 drop(sftp.close(handle));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::root::Links;
+
+    #[tokio::test]
+    async fn a_file_has_its_hash_at_its_size_and_at_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().as_os_str().as_encoded_bytes();
+        let base = Base::Near(Arc::new(Root::open(path, Links::Refuse).unwrap()));
+        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE, 5 * PIECE + 7] {
+            let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            std::fs::write(dir.path().join("f"), &content).unwrap();
+            let spot = Spot {
+                base: base.clone(),
+                rel: b"f".to_vec(),
+            };
+            assert_eq!(
+                hash_spot(&spot, size).await.unwrap(),
+                Some(hash_whole(&content)),
+                "{size}"
+            );
+            assert_eq!(hash_spot(&spot, size + 1).await.unwrap(), None, "{size}");
+            if size > 0 {
+                assert_eq!(hash_spot(&spot, size - 1).await.unwrap(), None, "{size}");
             }
         }
     }
