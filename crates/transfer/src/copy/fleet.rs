@@ -28,6 +28,8 @@ const TELL: Duration = Duration::from_millis(200);
 /// First and longest pause after a failed attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// A connection that lives so long works, also if nothing needed to be done.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// The servers of one leg.
 #[derive(Clone)]
@@ -148,8 +150,12 @@ pub struct Fleet {
     /// No attempt before this.
     not_before: Duration,
     pause: Duration,
-    /// Since when nothing works at all.
-    alone_since: Option<Duration>,
+    /// Since when nothing was achieved, with every lane lost at least once.
+    futile_since: Option<Duration>,
+    /// Since when there has been a lane without a break.
+    up_since: Option<Duration>,
+    /// What was achieved when that was last looked at.
+    achieved: u64,
     last_failure: Option<String>,
     gauge: Gauge,
 }
@@ -168,7 +174,9 @@ impl Fleet {
             opening,
             not_before: Duration::ZERO,
             pause: FIRST_PAUSE,
-            alone_since: None,
+            futile_since: None,
+            up_since: None,
+            achieved: 0,
             last_failure: None,
             gauge: Gauge::default(),
         }
@@ -188,8 +196,8 @@ impl Fleet {
         let work = lane::work(Arc::clone(&self.shared), lines.ends(id), is_reset);
         self.ends.spawn(async move { (id, work.await) });
         self.lanes.insert(id, Working { reset, lines });
-        self.pause = FIRST_PAUSE;
-        self.alone_since = None;
+        let now = self.shared.now();
+        self.up_since.get_or_insert(now);
         self.tell_connections();
     }
 
@@ -246,8 +254,9 @@ impl Fleet {
             }
         }
         let (up, opening) = (self.lanes.len() as u32, self.opening.len() as u32);
+        self.look_for_progress(now);
         if up == 0 {
-            let since = *self.alone_since.get_or_insert(now);
+            let since = *self.futile_since.get_or_insert(now);
             if now.saturating_sub(since) >= self.shared.request.timeout {
                 self.shared.stop.throw(StopReason::Lost);
                 return;
@@ -277,6 +286,20 @@ impl Fleet {
                 self.shared.plan().retire(id);
                 self.shared.wake.notify_waiters();
             }
+        }
+    }
+
+    /// A server that lets everyone in and then drops them must not be tried for ever, nor in haste: only what is achieved
+    /// counts, or a connection that stays.
+    fn look_for_progress(&mut self, now: Duration) {
+        let ledger = &self.shared.ledger;
+        let counts = [&ledger.bytes, &ledger.files, &ledger.total_files, &ledger.deleted];
+        let achieved = counts.iter().map(|count| count.load(Relaxed)).sum();
+        let steady = self.up_since.is_some_and(|since| now.saturating_sub(since) >= STEADY);
+        if achieved != self.achieved || steady {
+            self.achieved = achieved;
+            self.futile_since = None;
+            self.pause = FIRST_PAUSE;
         }
     }
 
@@ -332,6 +355,13 @@ impl Fleet {
         lost(&self.route.source, &lane.lines.source);
         if !self.route.is_within_one() {
             lost(&self.route.target, &lane.lines.target);
+        }
+        if self.lanes.is_empty() {
+            self.up_since = None;
+            if end == LaneEnd::Lost && self.futile_since.is_some() {
+                self.not_before = self.shared.now() + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
         }
         if end == LaneEnd::Lost {
             self.shared.ledger.retry("a connection was lost and is replaced".into());
