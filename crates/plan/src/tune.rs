@@ -24,6 +24,8 @@ const CHANNEL_WINDOW: u64 = 2 << 20;
 const LANE_CEILING: u64 = 500_000_000;
 /// Small files a lane has under way in the model.
 const FILES_UNDER_WAY: u64 = 256;
+/// Below this the distance does not limit a connection; the cores do.
+const NEAR: Duration = Duration::from_millis(2);
 /// A gain below this is noise, and the lanes that brought it are not worth their processes at the server.
 const WORTHWHILE: f64 = 1.08;
 /// What a small file weighs beside bytes when rates are compared.
@@ -85,6 +87,8 @@ enum Phase {
 pub struct Tuner {
     bounds: Bounds,
     target: u32,
+    /// The most that the model has wanted so far.
+    modelled: u32,
     phase: Phase,
     refused_until: Time,
     refusals: u32,
@@ -97,6 +101,7 @@ impl Tuner {
         Self {
             bounds,
             target: 1,
+            modelled: 1,
             phase: Phase::Model,
             refused_until: Time::ZERO,
             refusals: 0,
@@ -134,8 +139,22 @@ impl Tuner {
         if now < self.refused_until {
             return self.target.min(most);
         }
+        // The work may turn out larger while it is scanned; what was measured as useless is not opened again for that.
+        let model = self.model(load, rtt);
+        if model > self.modelled {
+            self.modelled = model;
+            self.target = self.target.max(model);
+            self.phase = Phase::Model;
+        }
         match self.phase {
-            Phase::Model => self.by_model(load, lanes, rtt, now),
+            Phase::Model => {
+                if lanes.opening == 0 && lanes.up >= self.target.min(most) {
+                    self.phase = Phase::Settle {
+                        until: now.saturating_add(settling(rtt)),
+                        before: None,
+                    };
+                }
+            }
             Phase::Settle { until, before } => {
                 if now >= until && lanes.opening == 0 {
                     self.phase = Phase::Measure {
@@ -166,33 +185,21 @@ impl Tuner {
         self.target.min(most).max(1)
     }
 
-    fn by_model(&mut self, load: &Load, lanes: Lanes, rtt: Duration, now: Time) {
+    /// What the model wants: as soon as the work is worth more than one handshake, a wave; and the second one with it if
+    /// the first would still be at work when it is ready. Whoever dials lets only so many log in at once.
+    fn model(&self, load: &Load, rtt: Duration) -> u32 {
         let setup = setup_time(rtt);
         let alone = time_with(load, 1, rtt);
-        let wave_cap = if rtt < Duration::from_millis(2) {
-            self.bounds.cores.clamp(2, WAVE)
-        } else {
-            WAVE
-        };
-        // The first wave: as soon as the work is worth more than one handshake. The second is asked for with it: whoever
-        // dials lets only so many log in at once, so it begins as the first logins are through.
-        if alone > setup {
-            let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
-            let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, wave_cap);
-            self.target = self.target.max(wave);
-            if wave == WAVE && time_with(load, WAVE, rtt) > setup {
-                self.target = self.target.max(2 * WAVE);
-            }
+        if alone <= setup {
+            return 1;
         }
-        if lanes.up == 0 {
-            return;
+        let most = if rtt < NEAR { self.bounds.cores.clamp(2, WAVE) } else { WAVE };
+        let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
+        let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, most);
+        if wave == WAVE && time_with(load, WAVE, rtt) > setup {
+            return 2 * WAVE;
         }
-        if lanes.opening == 0 && lanes.up >= self.target {
-            self.phase = Phase::Settle {
-                until: now.saturating_add(settling(rtt)),
-                before: None,
-            };
-        }
+        wave
     }
 
     fn judge(&mut self, load: &Load, lanes: Lanes, measured: Measured, (rtt, now): (Duration, Time)) {
