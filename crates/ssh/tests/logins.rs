@@ -72,6 +72,8 @@ async fn each_kind_of_key_file_logs_in() {
 async fn key_files_of_the_older_forms_log_in() {
     for (kind, form, passphrase) in [
         (KeyKind::Rsa, "PEM", ""),
+        (KeyKind::Rsa, "PEM", "open sesame"),
+        (KeyKind::Ecdsa, "PEM", ""),
         (KeyKind::Ecdsa, "PKCS8", ""),
         (KeyKind::Rsa, "PKCS8", "open sesame"),
     ] {
@@ -90,6 +92,21 @@ async fn key_files_of_the_older_forms_log_in() {
         );
         assert_eq!(person.asked().len(), usize::from(!passphrase.is_empty()));
     }
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_read_is_named_with_what_to_do_before_anyone_is_asked() {
+    let sshd = Sshd::builder().user_key(KeyKind::Ecdsa, "").start().unwrap();
+    let mut convert = Command::new("ssh-keygen");
+    convert
+        .args(["-q", "-p", "-P", "", "-N", "open sesame", "-m", "PEM", "-f"])
+        .arg(sshd.identity());
+    assert!(convert.stdout(Stdio::null()).status().unwrap().success());
+    let person = Person::answering(&["open sesame"]);
+    let error = connect(&options(&sshd), &person).await.unwrap_err();
+    assert_eq!(error.kind(), ConnectErrorKind::Auth);
+    assert!(chain(&error).contains("ssh-keygen -p"), "{}", chain(&error));
+    assert_eq!(person.asked(), [""; 0]);
 }
 
 #[tokio::test]

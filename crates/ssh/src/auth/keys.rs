@@ -10,7 +10,7 @@ use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey, PublicKeyBase64
 use tokio::sync::OnceCell;
 
 use super::agent::Agent;
-use super::{Login, LoginError};
+use super::{Login, LoginError, sec1};
 use crate::config::Settings;
 use crate::prompt::{self, Echo};
 
@@ -87,7 +87,10 @@ impl KeyFile {
                 let _ = unlocked.set(Arc::new(key));
                 Some(public)
             }
-            Err(_) => match russh::keys::decode_secret_key(&text, None) {
+            Err(_) => match sec1::decode(&text)
+                .ok_or(())
+                .or_else(|()| russh::keys::decode_secret_key(&text, None))
+            {
                 Ok(key) => {
                     let public = key.public_key().clone();
                     let _ = unlocked.set(Arc::new(key));
@@ -110,11 +113,22 @@ impl KeyFile {
         self.unlocked.get_or_try_init(|| self.decrypt(login)).await.cloned()
     }
 
+    /// Of the PEM forms that are encrypted as a whole, russh reads RSA with AES-128.
+    fn is_known_form(&self) -> bool {
+        let known = self.text.contains("BEGIN RSA PRIVATE KEY") && self.text.contains("DEK-Info: AES-128-CBC,");
+        known || !self.text.contains("DEK-Info:")
+    }
+
     async fn decrypt(&self, login: &Login) -> Result<Arc<PrivateKey>, LoginError> {
         let wrong = |source| LoginError::Key {
             path: self.path.clone(),
             source,
         };
+        if !self.is_known_form() {
+            return Err(LoginError::OldForm {
+                path: self.path.clone(),
+            });
+        }
         if let Some(passphrase) = &login.passphrase {
             let key = russh::keys::decode_secret_key(&self.text, Some(passphrase));
             return key.map(Arc::new).map_err(wrong);

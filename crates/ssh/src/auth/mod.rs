@@ -7,6 +7,7 @@ mod agent;
 mod first;
 mod interactive;
 mod keys;
+mod sec1;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,10 @@ pub(crate) enum LoginError {
     Sign(String),
     #[error("the key {path} cannot be read")]
     Key { path: PathBuf, source: russh::keys::Error },
+    #[error(
+        "the key {path} is encrypted in an old form that is not read here; `ssh-keygen -p -f {path}` writes it anew"
+    )]
+    OldForm { path: PathBuf },
     #[error(transparent)]
     Prompt(#[from] PromptError),
 }
