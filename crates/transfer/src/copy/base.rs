@@ -3,15 +3,17 @@
 //! Two forms with the same operations: below a [`Root`] of this machine, or below a path at a server. Paths are relative
 //! to the base; the empty path is the base itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use renkei_ssh::sftp::{Attrs, Sftp, StatusCode};
 use renkei_types::printable::Printable;
 use tokio::sync::mpsc;
 
 use super::facts::{Facts, Keep};
 use super::landing::join;
+use super::seen::Seen;
 use super::server::Server;
 use super::trouble::Trouble;
 use crate::local::error::FileError;
@@ -23,6 +25,9 @@ pub type Names = Vec<(Vec<u8>, Facts)>;
 
 /// How many names a server may send for one directory. Real directories are smaller; an endless one ends here.
 const MOST_NAMES: usize = 16_000_000;
+/// How often it may send for one directory what brings it nowhere: names that are refused, and answers without names. An
+/// honest server has none of the former, and one of the latter at most.
+const MOST_USELESS: usize = 10_000;
 /// READDIR requests in flight on one directory, at most.
 const MOST_READDIRS: usize = 32;
 
@@ -412,29 +417,40 @@ fn list_near(root: &Root, rel: &[u8], sender: &mpsc::Sender<Result<Names, Troubl
 
 /// Lists a directory, and again from the start on another session where one is lost, leaving out what was sent.
 async fn list_far(server: &Server, path: &[u8], sender: &mpsc::Sender<Result<Names, Trouble>>) -> Result<(), Trouble> {
-    let mut seen = HashMap::new();
-    for pass in 0u32.. {
+    let mut seen = Seen::new();
+    let mut pass = Pass::First;
+    loop {
         let sftp = server.any().await?;
         match list_once(&sftp, path, (&mut seen, pass), sender).await {
             Err(trouble) if trouble.is_lost() && !matches!(trouble, Trouble::Ended) => server.leave(&sftp),
             result => return result,
         }
+        pass = Pass::Again;
     }
-    Ok(())
+}
+
+/// Whether names that were seen before come as they should.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    First,
+    Again,
 }
 
 /// One pass over a directory, with several READDIRs in flight: one after the other would cost a round trip for each
-/// hundred names. `seen` has the hash of every name and the pass that brought it.
+/// hundred names.
 async fn list_once(
     sftp: &Sftp,
     path: &[u8],
-    (seen, pass): (&mut HashMap<u64, u32>, u32),
+    (seen, pass): (&mut Seen, Pass),
     sender: &mpsc::Sender<Result<Names, Trouble>>,
 ) -> Result<(), Trouble> {
     let handle = sftp.opendir(path).await.map_err(Trouble::far("list", path))?;
     let mut flights = VecDeque::new();
-    let mut depth = 1;
+    let mut depth = 4;
     let mut ended = false;
+    let mut useless = 0;
+    // Names that came without their type.
+    let mut incomplete = Vec::new();
     let result = loop {
         while !ended && flights.len() < depth {
             flights.push_back(sftp.readdir(&handle));
@@ -451,12 +467,15 @@ async fn list_once(
         depth = (depth * 2).min(MOST_READDIRS);
         let mut names = Vec::with_capacity(entries.len());
         let mut refused = None;
+        useless += usize::from(entries.is_empty());
         for entry in entries {
             let name = entry.name.to_vec();
             if name == b"." || name == b".." {
+                useless += 1;
                 continue;
             }
             if let Err(bad) = check_name(&name) {
+                useless += 1;
                 refused = Some(format!(
                     "the name `{}` in `{}`: {bad}",
                     Printable(&name),
@@ -464,23 +483,29 @@ async fn list_once(
                 ));
                 continue;
             }
-            match seen.insert(short_hash(&name), pass) {
-                None => {}
-                Some(earlier) if earlier < pass => continue,
-                Some(_) => {
+            if !seen.insert(&name) {
+                if pass == Pass::First {
+                    useless += 1;
                     refused = Some(format!(
                         "the name `{}` twice in `{}`",
                         Printable(&name),
                         Printable(path)
                     ));
-                    continue;
                 }
+                continue;
             }
-            let facts = match Facts::from_attrs(&entry.attrs) {
-                Some(facts) => Some(facts),
-                None => far_attributes(sftp.clone(), join(path, &name), Follow::No).await?,
-            };
-            names.extend(facts.map(|facts| (name, facts)));
+            match Facts::from_attrs(&entry.attrs) {
+                Some(facts) => names.push((name, facts)),
+                None => incomplete.push(name),
+            }
+        }
+        let looked = incomplete.drain(..).map(|name| async move {
+            let facts = far_attributes(sftp.clone(), join(path, &name), Follow::No).await;
+            facts.map(|facts| facts.map(|facts| (name, facts)))
+        });
+        match try_join_all(looked).await {
+            Ok(looked) => names.extend(looked.into_iter().flatten()),
+            Err(trouble) => break Err(trouble),
         }
         if let Some(what) = refused {
             // Told, and the honest rest of the listing goes on.
@@ -489,7 +514,7 @@ async fn list_once(
         if sender.send(Ok(names)).await.is_err() {
             break Ok(());
         }
-        if seen.len() > MOST_NAMES {
+        if seen.len() > MOST_NAMES || useless > MOST_USELESS {
             break Err(Trouble::Hostile {
                 what: format!("an endless listing of `{}`", Printable(path)),
             });
@@ -498,12 +523,4 @@ async fn list_once(
     drop(flights);
     let _ = sftp.close(&handle).await;
     result
-}
-
-/// Sixty-four bits of a keyed hash: names of one directory are told apart without keeping them. The key is random, so that
-/// a server cannot make names collide.
-fn short_hash(name: &[u8]) -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    static STATE: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
-    STATE.hash_one(name)
 }

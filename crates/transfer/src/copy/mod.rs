@@ -25,6 +25,7 @@ mod proof;
 mod publish;
 mod resume;
 mod same;
+mod seen;
 mod server;
 mod sessions;
 mod shared;
