@@ -1,6 +1,6 @@
 //! A plan at work on one connection: what is refused, what is said in place of the truth.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use super::shared;
 
 /// What an invented file contains: eight bytes.
 const INVENTED: &[u8] = b"hostile\n";
+/// How invented empty files are called, before their number.
+const SYNTHETIC: &str = "synthetic-";
 const LINK: u32 = 0o120_777;
 const REGULAR: u32 = 0o100_000;
 const KIND: u32 = 0o170_000;
@@ -53,6 +55,8 @@ pub(super) struct Faults {
     /// Paths that were called links once.
     called_links: HashSet<Vec<u8>>,
     invented: u64,
+    /// Names invented for each listing, by handle.
+    synthetic: HashMap<u32, u64>,
 }
 
 impl Faults {
@@ -64,6 +68,7 @@ impl Faults {
             begun: HashSet::new(),
             called_links: HashSet::new(),
             invented: 0,
+            synthetic: HashMap::new(),
         }
     }
 
@@ -167,6 +172,9 @@ impl Faults {
                 (Fault::Name(name), Op::Open { path, .. }) if ends_in(path, name) => {
                     return Some(files.invent(path, INVENTED));
                 }
+                (Fault::Synthetic(_), Op::Open { path, .. }) if is_synthetic(path) => {
+                    return Some(files.invent(path, b""));
+                }
                 (Fault::Name(name), Op::Stat { path } | Op::Lstat { path })
                     if ends_in(path, name) && !matches!(name.as_slice(), b"" | b"." | b"..") =>
                 {
@@ -210,18 +218,22 @@ impl Faults {
                         },
                     );
                 }
-                (Fault::EndlessListings, Op::Readdir { .. }) if matches!(answer, Answer::Status(Status::Eof)) => {
-                    for _ in 0..ENTRIES_AT_ONCE {
-                        self.invented += 1;
-                        let name = format!("endless-{}", self.invented).into_bytes();
-                        add_entry(
-                            answer,
-                            usize::MAX,
-                            Entry {
-                                name,
-                                attributes: invented_attributes(b""),
-                            },
-                        );
+                (Fault::EndlessListings, Op::Readdir { .. }) if at_end(answer) => {
+                    let first = self.invented;
+                    self.invented += ENTRIES_AT_ONCE as u64;
+                    let name = |number| format!("endless-{number}").into_bytes();
+                    *answer = empty_files((first..self.invented).map(name));
+                }
+                (Fault::EndlessName(name), Op::Readdir { .. }) if at_end(answer) => {
+                    *answer = empty_files(std::iter::repeat_n(name.clone(), ENTRIES_AT_ONCE));
+                }
+                (Fault::Synthetic(files), Op::Readdir { handle }) if at_end(answer) => {
+                    let told = self.synthetic.entry(*handle).or_default();
+                    let end = files.min(&(*told + ENTRIES_AT_ONCE as u64)).to_owned();
+                    if *told < end {
+                        let name = |number| format!("{SYNTHETIC}{number:09}").into_bytes();
+                        *answer = empty_files((*told..end).map(name));
+                        *told = end;
                     }
                 }
                 (Fault::EndlessFiles, Op::Read { length, .. }) => {
@@ -300,6 +312,23 @@ fn is_of(op: &Op, extension: Extension) -> bool {
 
 fn ends_in(path: &[u8], name: &[u8]) -> bool {
     path == name || path.strip_suffix(name).is_some_and(|front| front.ends_with(b"/"))
+}
+
+fn is_synthetic(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next();
+    name.is_some_and(|name| name.starts_with(SYNTHETIC.as_bytes()))
+}
+
+fn at_end(answer: &Answer) -> bool {
+    matches!(answer, Answer::Status(Status::Eof))
+}
+
+fn empty_files(names: impl Iterator<Item = Vec<u8>>) -> Answer {
+    let entry = |name| Entry {
+        name,
+        attributes: invented_attributes(b""),
+    };
+    Answer::Names(names.map(entry).collect())
 }
 
 fn contains(directory: &[u8], name: &[u8]) -> bool {

@@ -148,6 +148,10 @@ pub enum Fault {
     EndlessFiles,
     /// Listings never end.
     EndlessListings,
+    /// Listings never end, and have only this name any more.
+    EndlessName(Vec<u8>),
+    /// Each listing also has so many empty files; if the client asks for one, it is there.
+    Synthetic(u64),
     /// This request of a connection is answered under an id that was not asked.
     ForeignId(u64),
     /// This request of a connection is answered with a type that does not fit.
@@ -246,6 +250,8 @@ fn line(fault: &Fault) -> String {
         Fault::SizeOff(bytes) => format!("size-off {bytes}"),
         Fault::EndlessFiles => "endless-files".to_owned(),
         Fault::EndlessListings => "endless-listings".to_owned(),
+        Fault::EndlessName(name) => format!("endless-name {}", hex(name)),
+        Fault::Synthetic(files) => format!("synthetic {files}"),
         Fault::ForeignId(nth) => format!("foreign-id {nth}"),
         Fault::WrongType(nth) => format!("wrong-type {nth}"),
         Fault::HugePacket(nth) => format!("huge-packet {nth}"),
@@ -299,6 +305,8 @@ fn parse(line: &str) -> Option<Fault> {
         "size-off" => Fault::SizeOff(word()?.parse().ok()?),
         "endless-files" => Fault::EndlessFiles,
         "endless-listings" => Fault::EndlessListings,
+        "endless-name" => Fault::EndlessName(bytes(word()?)?),
+        "synthetic" => Fault::Synthetic(word()?.parse().ok()?),
         "foreign-id" => Fault::ForeignId(word()?.parse().ok()?),
         "wrong-type" => Fault::WrongType(word()?.parse().ok()?),
         "huge-packet" => Fault::HugePacket(word()?.parse().ok()?),
@@ -355,6 +363,8 @@ mod tests {
             .with(Fault::SizeOff(-7))
             .with(Fault::EndlessFiles)
             .with(Fault::EndlessListings)
+            .with(Fault::EndlessName(vec![b'/']))
+            .with(Fault::Synthetic(8))
             .with(Fault::ForeignId(1))
             .with(Fault::WrongType(1))
             .with(Fault::HugePacket(1))
