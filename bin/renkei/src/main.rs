@@ -5,7 +5,6 @@
 
 mod arguments;
 mod commands;
-mod engine;
 mod exit;
 mod invocation;
 mod location;

@@ -11,7 +11,7 @@ pub mod manifest;
 mod request;
 mod whole_file;
 
-pub use copy::{Stop, copy, verify};
+pub use copy::{Stop, copy, resume_drop, verify};
 pub use event::{Bottleneck, Ending, Event, Failure, Observer, Progress, Summary, Verified};
 pub use renkei_ssh as ssh;
 pub use request::{Checkpoint, Existing, Filter, Location, Request, Tuning, VerifyRequest};

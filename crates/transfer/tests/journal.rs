@@ -350,6 +350,7 @@ fn one_journal_can_be_loaded_taken_and_dropped_by_its_id() {
     assert_eq!(taken.resume.unwrap().unfinished().next().unwrap().temp, b".temp");
     assert!(matches!(discard(dir.path(), &id), Err(JournalError::InUse { .. })));
     taken.journal.remove().unwrap();
+    drop(taken.journal);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     fs::write(journal_path(dir.path()), "junk").unwrap();
     assert!(matches!(take(dir.path(), &id), Err(JournalError::Damaged { .. })));

@@ -1,15 +1,16 @@
 //! `renkei cp --resume`, `--resume-list` and `--resume-drop`.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use renkei_transfer::Request;
-use renkei_transfer::journal::{self, JournalError};
+use renkei_transfer::journal::{self, JournalError, TransferId};
+use renkei_types::printable::Printable;
 
 use super::copy;
 use crate::arguments::{Renkei, mscp::Mscp};
-use crate::engine;
 use crate::printer::{Output, Task};
 use crate::settings::{Program, Recall, RecallError, Settings, StoredCopy, UsageError};
 use crate::{exit, session};
@@ -66,19 +67,42 @@ pub fn list(journals: &Path, output: Output) -> u8 {
 pub fn drop(stored: &StoredCopy, output: Output) -> u8 {
     let request = match request(stored) {
         Ok(request) => request,
+        Err(StoredError::Journal(JournalError::Damaged { path, .. })) => return discard(stored, &path, output),
+        Err(error) => return output.failure(&error, exit::USAGE),
+    };
+    let id = match id(stored) {
+        Ok(id) => id,
         Err(error) => return output.failure(&error, exit::USAGE),
     };
     session::run(output, Task::Drop, |prompt, observer, stop| {
-        engine::resume_drop(stored.id.clone(), request, prompt, observer, stop)
+        renkei_transfer::resume_drop(id, request, prompt, observer, stop)
+    })
+}
+
+/// A journal that cannot be read does not tell what is left where.
+fn discard(stored: &StoredCopy, path: &Path, output: Output) -> u8 {
+    let discarded = id(stored).and_then(|id| journal::discard(&stored.journals, &id).map_err(StoredError::from));
+    match discarded {
+        Ok(()) => {
+            let path = Printable(path.as_os_str().as_bytes());
+            let told = format!("{path} was damaged and is removed; files that begin with `.rk-` may be left at the target");
+            output.error(&told, exit::FAILED);
+            exit::FAILED
+        }
+        Err(error) => output.failure(&error, exit::FAILED),
+    }
+}
+
+fn id(stored: &StoredCopy) -> Result<TransferId, StoredError> {
+    stored.id.parse().map_err(|source| StoredError::Id {
+        id: stored.id.clone(),
+        source: Box::new(source),
     })
 }
 
 /// Understands the command of an interrupted copy anew, in the directory in which it was typed.
 fn request(stored: &StoredCopy) -> Result<Request, StoredError> {
-    let id = stored.id.parse().map_err(|source| StoredError::Id {
-        id: stored.id.clone(),
-        source: Box::new(source),
-    })?;
+    let id = id(stored)?;
     let loaded = journal::load(&stored.journals, &id)?;
     let recall = Recall::from_bytes(&loaded.header.request)?;
     let directory = recall.directory();

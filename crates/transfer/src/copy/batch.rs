@@ -62,11 +62,15 @@ pub async fn copy(shared: &Arc<Shared>, ends: &Ends, items: &[Arc<Item>]) -> Vec
         .map(|((item, stored), hash)| {
             if let Ok(stored) = &stored {
                 shared.finished(item, stored, hash);
+                shared.log.finished_lately(item, (stored.size, hash), shared.now());
             }
             settle(shared, item, stored.as_ref().map(|_| ()))
         })
-        .collect();
+        .collect::<Vec<_>>();
     shared.log.flush();
+    if outcomes.contains(&Outcome::Done) {
+        shared.heard(ends);
+    }
     outcomes
 }
 
@@ -306,12 +310,8 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
     if shared.request.in_place {
         return store_in_place(shared, sftp, &path, &content).await;
     }
-    if let Some(attempt) = item.attempt.load(Relaxed).checked_sub(1) {
-        let left = far_path(
-            dir,
-            &sibling(&item.target.rel, &shared.temps.name(item.serial, attempt)),
-        );
-        let _ = sftp.remove(&left).await;
+    for left in publish::earlier_attempts(&item.temp(&shared.temps)) {
+        let _ = sftp.remove(&sibling(&temp, &left)).await;
     }
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let handle = match sftp.open(&temp, flags, &private).await {
@@ -357,7 +357,7 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
         close.map_err(Trouble::far("close", &path))?;
         match shared.request.existing {
             Existing::Keep => publish::claim(sftp, &temp, &path).await,
-            _ => publish::replace(sftp, &temp, &path, &|aside| shared.log.aside(item.serial, aside)).await,
+            _ => publish::replace(sftp, &temp, &path, &|aside| shared.log.aside(item, aside)).await,
         }
     }
     .await;

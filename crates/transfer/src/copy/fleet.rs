@@ -39,7 +39,8 @@ pub struct Route {
 }
 
 impl Route {
-    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+    /// Its servers.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.source.iter().chain(self.target.iter())
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -39,14 +40,20 @@ pub struct Large {
     tree: Mutex<TreeHasher>,
     /// Told by `open`: written straight into the final name.
     in_place: OnceCell<()>,
+    /// Whether a temporary file was made, or found, at a server.
+    made: AtomicBool,
     failed: AtomicBool,
     unsynced: Mutex<Unsynced>,
+    /// Pieces that were found to be wrong: what stands in their place need not be a hole.
+    spoiled: Mutex<Runs>,
 }
 
 /// What is known of the temporary file of an earlier run.
 pub struct Resumed {
     /// Its name.
     pub temp: Vec<u8>,
+    /// Its length, which may be anything.
+    pub size: u64,
     pub durable: Runs,
     pub in_doubt: Vec<(u64, Cv)>,
 }
@@ -63,13 +70,13 @@ impl Handles {
         }
     }
 
-    /// A handle whose session lives.
-    fn any(&self) -> Option<(Sftp, Handle)> {
+    /// A handle whose session lives, and is such.
+    fn any(&self, such: impl Fn(&Sftp) -> bool) -> Option<(Sftp, Handle)> {
         let cells = self.0.lock().ok()?;
         cells
             .values()
             .filter_map(|cell| cell.get())
-            .find(|(sftp, _)| !sftp.is_closed())
+            .find(|(sftp, _)| !sftp.is_closed() && such(sftp))
             .cloned()
     }
 
@@ -95,8 +102,10 @@ impl Large {
             targets: Handles::default(),
             tree: Mutex::new(tree),
             in_place: OnceCell::new(),
+            made: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             unsynced: Mutex::default(),
+            spoiled: Mutex::default(),
         }
     }
 
@@ -107,7 +116,7 @@ impl Large {
 
     /// Whether anything of it is open at the target.
     pub fn is_open(&self) -> bool {
-        self.targets.any().is_some() || self.output().is_ok()
+        self.targets.any(|_| true).is_some() || self.output().is_ok()
     }
 
     /// The name of the temporary file.
@@ -153,9 +162,39 @@ impl Large {
             Base::Far { .. } => self.open_far(shared, ends).await?,
         }
         match &self.resumed {
-            Some(resumed) => super::resume::compare(self, shared, ends, resumed).await,
+            Some(resumed) => {
+                let wrong = super::resume::compare(self, shared, ends, resumed.in_doubt.iter().copied()).await?;
+                self.spoil(&wrong);
+                Ok(wrong)
+            }
             None => Ok(Runs::new()),
         }
+    }
+
+    fn spoil(&self, wrong: &Runs) {
+        if let Ok(mut spoiled) = self.spoiled.lock() {
+            wrong.iter().for_each(|(start, end)| spoiled.insert_range(start, end));
+        }
+    }
+
+    /// Whether zeros need not be written: there is a hole where the piece goes.
+    fn onto_hole(&self, shared: &Shared, piece: Piece) -> bool {
+        let left = self.resumed.as_ref().map_or(0, |resumed| resumed.size);
+        let spoiled = || self.spoiled.lock().is_ok_and(|spoiled| spoiled.contains(piece.index));
+        shared.request.sparse && piece.offset >= left && !spoiled()
+    }
+
+    /// Compares what was acknowledged before a break and is not known to be durable; gives what must go again.
+    pub async fn recheck(&self, shared: &Arc<Shared>, ends: &Ends) -> Result<Runs, Trouble> {
+        super::resume::notice_break(shared);
+        let doubt = self.unsynced().doubt();
+        if doubt.is_empty() {
+            return Ok(Runs::new());
+        }
+        let wrong = super::resume::compare(self, shared, ends, doubt).await?;
+        self.spoil(&wrong);
+        self.unsynced().forget(&wrong);
+        Ok(wrong)
     }
 
     async fn open_source(&self, ends: &Ends) -> Result<(), Trouble> {
@@ -236,6 +275,7 @@ impl Large {
                 None => self.create_far(shared, sftp, &temp).await?,
             }
         };
+        self.made.store(self.in_place.get().is_none(), Relaxed);
         let cell = self.targets.cell(ends.lane);
         let _ = cell.set((sftp.clone(), handle));
         Ok(())
@@ -244,6 +284,10 @@ impl Large {
     async fn create_far(&self, shared: &Shared, sftp: &Sftp, temp: &[u8]) -> Result<Handle, Trouble> {
         let path = self.item.target.path();
         let private = Attrs::with_mode(0o600);
+        // Left by attempts whose connection was lost.
+        for left in publish::earlier_attempts(&self.temp(shared)) {
+            let _ = sftp.remove(&sibling(temp, &left)).await;
+        }
         // What stands there is looked at while the temporary file is made: a directory in the way is found before the
         // first byte is sent, and costs no round trip.
         let standing = sftp.lstat(&path);
@@ -385,8 +429,9 @@ impl Large {
         shared.ledger.content_begins();
         shared.ledger.sent_bytes.fetch_add(piece.len, Relaxed);
         let mut writes = Vec::with_capacity(buffers.len());
+        let holes = self.onto_hole(shared, piece);
         for (offset, buffer) in buffers {
-            if shared.request.sparse {
+            if holes {
                 for run in nonzero_runs(buffer.data()) {
                     let at = piece.offset + offset + run.start as u64;
                     let slice = WriteBuf::from_slice(buffer.data().get(run).unwrap_or_default());
@@ -426,7 +471,7 @@ impl Large {
     /// Brings content that is in memory to the target.
     async fn deliver(&self, shared: &Arc<Shared>, ends: &Ends, piece: Piece, parts: Vec<Bytes>) -> Result<Cv, Trouble> {
         shared.ledger.sent_bytes.fetch_add(piece.len, Relaxed);
-        let (part, sparse) = (self.part(), shared.request.sparse);
+        let (part, sparse) = (self.part(), self.onto_hole(shared, piece));
         if let Base::Near(_) = &self.item.target.base {
             let output = self.output()?;
             let permit = shared.disk.acquire().await.map_err(|_| Trouble::Ended)?;
@@ -478,13 +523,14 @@ impl Large {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the target to make everything durable that it has acknowledged; false if it did not.
-    pub async fn sync(&self) -> bool {
+    /// Asks the target to make everything durable that it has acknowledged since the last break; false if it did not.
+    pub async fn sync(&self, shared: &Shared) -> bool {
         if let Base::Near(_) = &self.item.target.base {
             let Ok(output) = self.output() else { return false };
             return blocking(move || output.sync()).await.is_ok();
         }
-        let Some((sftp, handle)) = self.targets.any() else {
+        let proven = |sftp: &Sftp| shared.target.as_ref().is_some_and(|server| server.witness().is_proven(sftp));
+        let Some((sftp, handle)) = self.targets.any(proven) else {
             return false;
         };
         sftp.extensions().fsync && sftp.fsync(&handle).await.is_ok()
@@ -532,6 +578,12 @@ impl Large {
         }
     }
 
+    /// How much these pieces are.
+    pub fn bytes_of(&self, pieces: &Runs) -> u64 {
+        let indices = pieces.iter().flat_map(|(start, end)| start..end);
+        indices.map(|index| self.piece_at(index).len).sum()
+    }
+
     // ---- end --------------------------------------------------------------------------------------------------------
 
     /// Attributes, close, and the final name.
@@ -539,13 +591,7 @@ impl Large {
         self.check_source(ends).await?;
         let size = self.item.facts.size;
         if let Base::Near(_) = &self.item.target.base {
-            let output = self
-                .output
-                .lock()
-                .ok()
-                .and_then(|mut output| output.take())
-                .and_then(Arc::into_inner);
-            let output = output.ok_or(Trouble::Ended)?;
+            let output = self.take_output().await.ok_or(Trouble::Ended)?;
             let finish = Finish {
                 length: size,
                 attributes: shared.keep.near(&self.item.facts),
@@ -562,7 +608,7 @@ impl Large {
         let path = self.item.target.path();
         let written = self.written_path(shared);
         let mut attrs = shared.keep.far(&self.item.facts);
-        if self.in_place.get().is_some() || shared.request.sparse {
+        if self.in_place.get().is_some() || self.resumed.is_some() || shared.request.sparse {
             attrs.size = Some(size);
         }
         let set = match self.targets.cell(ends.lane).get() {
@@ -604,7 +650,7 @@ impl Large {
             let renamed = match shared.request.existing {
                 Existing::Keep => publish::claim(sftp, &written, &path).await,
                 _ => {
-                    let note = |aside: publish::Aside<'_>| shared.log.aside(self.item.serial, aside);
+                    let note = |aside: publish::Aside<'_>| shared.log.aside(&self.item, aside);
                     publish::replace(sftp, &written, &path, &note).await
                 }
             };
@@ -622,13 +668,7 @@ impl Large {
     /// The file failed: nothing of it stays at the target, except what was written in place.
     pub async fn discard(&self, shared: &Shared, ends: &Ends) -> Result<(), Trouble> {
         self.close_source().await;
-        if let Some(output) = self
-            .output
-            .lock()
-            .ok()
-            .and_then(|mut output| output.take())
-            .and_then(Arc::into_inner)
-        {
+        if let Some(output) = self.take_output().await {
             return blocking(move || {
                 output.discard();
                 Ok(())
@@ -641,9 +681,8 @@ impl Large {
             .into_iter()
             .map(|(sftp, handle)| sftp.close(&handle))
             .collect();
-        let any = !closes.is_empty();
         join_all(closes).await;
-        if any && self.in_place.get().is_none() {
+        if self.made.load(Relaxed) {
             let path = self.written_path(shared);
             ends.target()?
                 .remove(&path)
@@ -651,6 +690,27 @@ impl Large {
                 .map_err(Trouble::far("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// Removes the temporary file of an earlier run that could not be opened again.
+    pub async fn remove_left(&self, shared: &Shared) {
+        if self.resumed.is_some() {
+            let target = &self.item.target;
+            let _ = target.base.remove_file(&sibling(&target.rel, &self.temp(shared))).await;
+        }
+    }
+
+    /// The local file, when nobody writes to it any more: a write or sync that was given up is still carried out.
+    async fn take_output(&self) -> Option<Output> {
+        loop {
+            {
+                let mut slot = self.output.lock().ok()?;
+                if slot.as_ref().is_none_or(|output| Arc::strong_count(output) == 1) {
+                    return slot.take().and_then(Arc::into_inner);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     async fn close_source(&self) {

@@ -4,27 +4,58 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use renkei_plan::journal::{
     Durability, FileIdentity, FileSeq, Record, Resume, SourceIndex, TargetPlace, UnfinishedFile,
 };
 use renkei_types::tree_hash::{Cv, Root as Hash};
 
+use super::base::{Base, sibling};
 use super::batch::Stored;
 use super::facts::Facts;
 use super::item::Item;
 use super::ledger::Ledger;
 use super::publish::{Aside, TempNames};
+use super::recent::{Done, Recent};
+use super::server::Server;
 use super::trouble::{Trouble, chain};
 use crate::journal::{FinishedFile, Journal, JournalError};
 
-/// A journal, or none.
+/// A journal, or none; and what has to be remembered of this run for the same reasons.
 #[derive(Default)]
 pub struct Log {
     journal: Option<Journal>,
     resume: Mutex<Option<Resume>>,
     broken: Mutex<Option<String>>,
+    /// Fixed when the target was reached; none: it is on this machine.
+    durability: Mutex<Option<Durability>>,
+    /// Files begun and not abandoned.
+    begun: AtomicU64,
+    /// Whether a directory or link was made at the target.
+    made: AtomicBool,
+    /// Whether the target may be changed at all.
+    walks: AtomicBool,
+    /// Old files that are out of the way of new ones.
+    moved: Mutex<Vec<Moved>>,
+    recent: Mutex<Recent>,
+    /// Breaks that were noticed.
+    breaks: Mutex<u64>,
+}
+
+/// An old file that was to be moved aside at a server.
+#[derive(Clone)]
+pub struct Moved {
+    pub seq: FileSeq,
+    pub server: Arc<Server>,
+    /// The place that it had.
+    pub target: Vec<u8>,
+    /// What it is called meanwhile.
+    pub old: Vec<u8>,
+    /// Whether the new file is known to stand in its place.
+    pub replaced: bool,
 }
 
 impl Log {
@@ -33,7 +64,7 @@ impl Log {
         Self {
             journal,
             resume: Mutex::new(resume),
-            broken: Mutex::default(),
+            ..Self::default()
         }
     }
 
@@ -43,10 +74,6 @@ impl Log {
 
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
-    }
-
-    pub fn into_journal(self) -> Option<Journal> {
-        self.journal
     }
 
     fn write(&self, record: &Record<'_>) {
@@ -72,6 +99,16 @@ impl Log {
 
     /// A run begins: whatever was not durable before is in doubt.
     pub fn run(&self, durability: Durability) {
+        *lock(&self.durability) = Some(durability);
+        self.write_run(durability);
+    }
+
+    /// How what is acknowledged becomes durable.
+    pub fn durability(&self) -> Durability {
+        lock(&self.durability).unwrap_or(Durability::Sync)
+    }
+
+    fn write_run(&self, durability: Durability) {
         if let Some(journal) = &self.journal {
             self.write(&Record::Run {
                 at: journal.now(),
@@ -90,11 +127,10 @@ impl Log {
     /// Files are begun; written before their temporary files are made.
     pub fn begin<'a>(&self, items: impl IntoIterator<Item = &'a Item>, temps: &TempNames, in_place: bool) {
         for item in items {
+            self.begun.fetch_add(1, Relaxed);
             let temp = if in_place { Vec::new() } else { item.temp(temps) };
-            if item.attempt.load(std::sync::atomic::Ordering::Relaxed) > 0 {
-                self.write(&Record::Abandoned {
-                    seq: FileSeq(item.serial),
-                });
+            if item.attempt.load(Relaxed) > 0 {
+                self.abandoned(item);
             }
             self.write(&Record::Begin {
                 seq: FileSeq(item.serial),
@@ -153,6 +189,8 @@ impl Log {
     }
 
     pub fn abandoned(&self, item: &Item) {
+        // One that goes on from an earlier run was not counted.
+        let _ = self.begun.fetch_update(Relaxed, Relaxed, |begun| begun.checked_sub(1));
         self.write(&Record::Abandoned {
             seq: FileSeq(item.serial),
         });
@@ -189,18 +227,39 @@ impl Log {
         self.write(&Record::Abandoned { seq });
     }
 
-    /// What `publish::replace` tells about file number `serial`.
-    pub fn aside(&self, serial: u64, aside: Aside<'_>) {
-        match aside {
-            Aside::Moved(aside) => {
-                self.write(&Record::AsideMoved {
-                    seq: FileSeq(serial),
-                    aside,
-                });
+    /// What `publish::replace` tells about a file.
+    pub fn aside(&self, item: &Item, aside: Aside<'_>) {
+        let seq = FileSeq(item.serial);
+        match (aside, &item.target.base) {
+            (Aside::Moved(aside), Base::Far { server, .. }) => {
+                self.write(&Record::AsideMoved { seq, aside });
                 self.flush();
+                let target = item.target.path();
+                lock(&self.moved).push(Moved {
+                    seq,
+                    server: Arc::clone(server),
+                    old: sibling(&target, aside),
+                    target,
+                    replaced: false,
+                });
             }
-            Aside::Done => self.aside_done(FileSeq(serial)),
+            (Aside::Moved(_), Base::Near(_)) => {}
+            (Aside::Done, _) => {
+                let mut moved = lock(&self.moved);
+                if let Some(last) = moved.iter().rposition(|moved| moved.seq == seq) {
+                    moved.remove(last);
+                }
+                // An earlier attempt may have left one as well.
+                if !moved.iter().any(|moved| moved.seq == seq) {
+                    self.aside_done(seq);
+                }
+            }
         }
+    }
+
+    /// Takes the old files of which it is not known that they are gone.
+    pub fn take_moved(&self) -> Vec<Moved> {
+        std::mem::take(&mut lock(&self.moved))
     }
 
     pub fn aside_done(&self, seq: FileSeq) {
@@ -218,6 +277,53 @@ impl Log {
     pub fn tick(&self) {
         if let Some(Err(error)) = self.journal.as_ref().map(Journal::tick) {
             self.break_off(&error);
+        }
+    }
+
+    // ---- what happened in this run -------------------------------------------------------------------------------------
+
+    /// From here on the target may be changed.
+    pub fn walks(&self) {
+        self.walks.store(true, Relaxed);
+    }
+
+    /// A directory or link was made at the target.
+    pub fn made(&self) {
+        self.made.store(true, Relaxed);
+    }
+
+    /// Whether anything stands at the target because of this copy, so that there is something to go on with.
+    pub fn has_begun(&self) -> bool {
+        self.made.load(Relaxed) || self.begun.load(Relaxed) > 0 || self.is_resumed()
+    }
+
+    /// Whether anything may stand there, when it ended in the middle and answers did not come any more.
+    pub fn may_have_begun(&self) -> bool {
+        self.walks.load(Relaxed) || self.has_begun()
+    }
+
+    /// A file was finished that is not known to be durable.
+    pub fn finished_lately(&self, item: &Arc<Item>, (size, root): (u64, Option<Hash>), now: Duration) {
+        if let Base::Far { .. } = &item.target.base {
+            let item = Arc::clone(item);
+            self.recent().add(Done { item, size, root }, now);
+        }
+    }
+
+    pub fn recent(&self) -> MutexGuard<'_, Recent> {
+        lock(&self.recent)
+    }
+
+    /// The target's host may have crashed `breaks` times so far. If that is news, `mark` puts into doubt what is not
+    /// remembered here.
+    pub fn broke(&self, breaks: u64, now: Duration, mark: impl FnOnce()) {
+        // Held until all is marked, so that nobody believes an answer in between.
+        let mut noticed = lock(&self.breaks);
+        if *noticed < breaks {
+            *noticed = breaks;
+            self.write_run(self.durability());
+            self.recent().broke(now);
+            mark();
         }
     }
 
@@ -254,6 +360,10 @@ impl Log {
     pub fn with_resume<T>(&self, look: impl FnOnce(&Resume) -> T) -> Option<T> {
         self.resume.lock().ok()?.as_ref().map(look)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// By what a changed source is noticed.

@@ -10,6 +10,7 @@ mod bottleneck;
 mod check;
 mod claims;
 mod estimate;
+mod drop;
 mod facts;
 mod fleet;
 mod hash_command;
@@ -18,14 +19,15 @@ mod landing;
 mod lane;
 mod large;
 mod ledger;
+mod leg;
 mod log;
 mod opening;
 mod places;
 mod proof;
 mod publish;
+mod recent;
 mod resume;
 mod same;
-mod seen;
 mod server;
 mod sessions;
 mod shared;
@@ -37,30 +39,33 @@ mod through;
 mod trouble;
 mod verify;
 mod walk;
+mod witness;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use renkei_plan::journal::{End as JournalEnd, SourceIndex};
+use renkei_plan::journal::End as JournalEnd;
 use renkei_plan::tune::{Lanes, Tuner};
 use renkei_ssh::{Dialer, Prompt};
 
-use self::fleet::{Fleet, Route};
+use self::fleet::Route;
 use self::landing::{Standing, Target};
 use self::ledger::Ledger;
 use self::log::Log;
 use self::places::{Place, TargetSide};
 use self::publish::TempNames;
 use self::server::Server;
+use self::sessions::Attendance;
 use self::shared::{Parts, Shared};
 use self::sources::Found;
 pub use self::check::verify;
+pub use self::drop::resume_drop;
 use self::proof::{Proof, Settlement};
 pub use self::stop::Stop;
 use self::stop::StopReason;
 use self::trouble::{Trouble, chain};
-use self::walk::{Placed, Rest, Walk};
+use self::walk::{Placed, Walk};
 use crate::event::{Bottleneck, Ending, Event, Observer, Summary, Verified};
 use crate::filter::Filters;
 use crate::local::root::Links;
@@ -69,18 +74,19 @@ use crate::request::{Existing, Location, Request};
 /// Carries out a copy. It never fails as a whole: the summary says how it ended and why.
 pub async fn copy(request: Request, prompt: Arc<dyn Prompt>, observer: Arc<dyn Observer>, stop: Stop) -> Summary {
     let ledger = Arc::new(Ledger::new(observer));
-    let journal = Arc::new(OnceLock::new());
     let copy = Copy {
         request,
         prompt,
         ledger: Arc::clone(&ledger),
         stop: stop.clone(),
-        journal: Arc::clone(&journal),
+        log: OnceLock::new(),
     };
-    let mut end = copy.run().await;
-    if !matches!(end.ending, Ending::Complete) && ledger.bytes.load(Relaxed) + ledger.copied.load(Relaxed) > 0 {
-        end.journal = end.journal.or_else(|| journal.get().cloned());
-    }
+    let end = tokio::select! {
+        end = copy.go() => end,
+        // Whatever is being done is dropped; what was acknowledged is in the journal.
+        () = stop.interrupted() => End::because(Ending::Interrupted, "interrupted"),
+    };
+    let end = copy.close(end);
     ledger.event(Event::Progress(ledger.progress(Bottleneck::Unknown)));
     summarise(&ledger, &stop, end)
 }
@@ -107,6 +113,8 @@ impl End {
 fn summarise(ledger: &Ledger, stop: &Stop, end: End) -> Summary {
     let failed = ledger.failed.load(Relaxed);
     let ending = match (stop.reason(), end.ending) {
+        // Too late to be ended in the middle.
+        (_, Ending::Complete) if failed == 0 => Ending::Complete,
         (Some(StopReason::Interrupted), _) => Ending::Interrupted,
         (Some(StopReason::Lost), _) => Ending::Lost,
         (_, Ending::Complete) if failed > 0 => Ending::SomeFailed,
@@ -138,8 +146,8 @@ struct Copy {
     prompt: Arc<dyn Prompt>,
     ledger: Arc<Ledger>,
     stop: Stop,
-    /// The name of the journal, once it is open.
-    journal: Arc<OnceLock<String>>,
+    /// Once the journal is open.
+    log: OnceLock<Arc<Log>>,
 }
 
 /// Servers by who they are, so that two names of one are one.
@@ -148,16 +156,7 @@ struct Servers {
 }
 
 impl Copy {
-    async fn run(self) -> End {
-        let stop = self.stop.clone();
-        tokio::select! {
-            end = self.go() => end,
-            // Whatever is being done is dropped; what was acknowledged is in the journal.
-            () = stop.interrupted() => End::because(Ending::Interrupted, "interrupted"),
-        }
-    }
-
-    async fn go(self) -> End {
+    async fn go(&self) -> End {
         let filters = match Filters::new(&self.request.filters) {
             Ok(filters) => filters,
             Err(error) => return End::because(Ending::Usage, chain(&error)),
@@ -184,46 +183,46 @@ impl Copy {
             Err(cause) => return End::because(Ending::SomeFailed, cause),
         };
         begun.note.iter().for_each(|note| self.ledger.note(note));
-        if let Some(name) = &begun.name {
-            let _ = self.journal.set(name.clone());
-        }
-        let log = Arc::new(begun.log);
+        let log = Arc::clone(self.log.get_or_init(|| Arc::new(begun.log)));
         let journey = Journey {
             sides: &sides,
             target: &target_side,
             filters,
             first_serial: begun.first_serial,
         };
-        let end = match self.copy_all(journey, &log).await {
+        match self.copy_all(journey, &log).await {
             Ok(end) => end,
             Err(Refusal::Usage(cause)) => End::because(Ending::Usage, cause),
+            Err(Refusal::Trouble(trouble)) if trouble.is_lost() => End::because(Ending::Lost, "the connection was lost"),
             Err(Refusal::Trouble(trouble)) => End::because(Ending::SomeFailed, trouble.reason()),
-        };
-        self.close(log, end)
+        }
     }
 
-    /// Removes the journal where nothing is left to go on with.
-    fn close(&self, log: Arc<Log>, mut end: End) -> End {
+    /// Leaves a journal only where there is something to go on with, and a checkpoint where one was asked for.
+    fn close(&self, mut end: End) -> End {
+        let Some(log) = self.log.get() else { return end };
+        log.flush();
         log.tell(&self.ledger);
-        let begun = self.ledger.copied.load(Relaxed) + self.ledger.bytes.load(Relaxed) > 0;
+        let Some(journal) = log.journal() else { return end };
         let complete = matches!(end.ending, Ending::Complete) && self.ledger.failed.load(Relaxed) == 0;
-        if let Some(write) = self
-            .request
-            .checkpoint
-            .as_ref()
-            .and_then(|checkpoint| checkpoint.write.as_deref())
+        let checkpoint = self.request.checkpoint.as_ref();
+        if let Some(write) = checkpoint.and_then(|checkpoint| checkpoint.write.as_deref())
+            && (!complete || self.request.dry_run)
+            && let Err(error) = journal.save_copy(write)
         {
-            if let (false, Some(Err(error))) = (complete, log.journal().map(|journal| journal.save_copy(write))) {
-                self.ledger
-                    .note(&format!("the checkpoint was not written: {}", chain(&error)));
-            }
+            self.ledger
+                .failed_because(write.as_os_str().as_encoded_bytes(), chain(&error));
         }
-        let Some(journal) = Arc::into_inner(log).and_then(Log::into_journal) else {
-            return end;
+        let begun = match end.ending {
+            Ending::Interrupted | Ending::Lost => log.may_have_begun(),
+            _ => log.has_begun(),
         };
-        let closed = if complete {
+        let closed = if self.request.dry_run && log.is_resumed() {
+            // Of an earlier run, and none of this one's business.
+            Ok(())
+        } else if complete && !self.request.dry_run {
             journal.complete()
-        } else if begun || matches!(end.ending, Ending::Lost) {
+        } else if begun && !self.request.dry_run {
             end.journal = Some(journal.name().to_owned());
             Ok(())
         } else {
@@ -291,15 +290,66 @@ impl Copy {
     }
 
     async fn copy_all(&self, journey: Journey<'_>, log: &Arc<Log>) -> Result<End, Refusal> {
-        let Journey {
-            sides,
-            target: target_side,
-            filters,
-            first_serial,
-        } = journey;
-        let found = self.find_sources(sides).await?;
+        let (sides, side) = (journey.sides, journey.target);
+        let sources = sources_of(sides);
+        let servers = || sources.iter().chain(side.server());
+        let attendance = Attendance {
+            ledger: &self.ledger,
+            stop: &self.stop,
+            timeout: self.request.timeout,
+        };
+        let lost = || Refusal::Trouble(Trouble::Ended);
+        let prepared = attendance.keep(servers(), self.prepare(&journey, log)).await;
+        let Prepared { legs, proof, temps } = prepared.ok_or_else(lost)??;
+        let mut serial = journey.first_serial;
+        for (source, placed) in legs {
+            let target = side.server().cloned();
+            let parts = Parts {
+                temps: temps.clone(),
+                ledger: Arc::clone(&self.ledger),
+                log: Arc::clone(log),
+                proof: Arc::clone(&proof),
+                stop: self.stop.clone(),
+                target: target.clone(),
+            };
+            let shared = Arc::new(Shared::new(self.request.clone(), parts));
+            let walk = Walk::new(Arc::clone(&shared), journey.filters.clone(), serial);
+            let end = leg::run(&shared, Route { source, target }, placed, &walk).await;
+            serial = walk.next_serial();
+            if let Some(end) = end {
+                return Ok(end);
+            }
+        }
+        if !self.request.dry_run {
+            let tidied = attendance.keep(servers(), resume::tidy(&self.ledger, log, side, &mut serial)).await;
+            tidied.ok_or_else(lost)??;
+        }
+        let settlement = Settlement {
+            request: &self.request,
+            ledger: &self.ledger,
+            log,
+            stop: &self.stop,
+            sources: sources.clone(),
+            target: side.server().cloned(),
+            serial,
+        };
+        match proof.settle(settlement).await {
+            Ok(verified) => Ok(End {
+                ending: Ending::Complete,
+                cause: None,
+                journal: None,
+                verified,
+            }),
+            Err(trouble) => Ok(End::because(Ending::Lost, trouble.reason())),
+        }
+    }
+
+    /// Finds what there is and where it goes, and puts right what an earlier run left in the middle.
+    async fn prepare(&self, journey: &Journey<'_>, log: &Arc<Log>) -> Result<Prepared, Refusal> {
+        let side = journey.target;
+        let found = self.find_sources(journey.sides).await?;
         let (Location::Local(typed) | Location::Remote { path: typed, .. }) = &self.request.target;
-        let target = target_side.find(typed).await?;
+        let target = side.find(typed).await?;
         let asked = Target {
             path: &target.path,
             standing: target.standing,
@@ -310,7 +360,8 @@ impl Copy {
             ) || self.request.delete,
         };
         let arriving: Vec<_> = found.iter().map(|found| found.arriving.clone()).collect();
-        let landing = match landed_before(log, &asked, &arriving) {
+        let known = opening::landed_before(log, &asked, &arriving);
+        let landing = match known.landing {
             Some(landing) => landing,
             None => landing::land(&asked, &arriving).map_err(|error| match error {
                 landing::LandingError::Ambiguous { .. } => Refusal::Usage(error.to_string()),
@@ -327,6 +378,14 @@ impl Copy {
             .map(|(place, found)| (place.path.clone(), found.facts.is_dir()))
             .collect();
         sources::check_distinct(&distinct)?;
+        log.run(side.durability());
+        for (index, landed) in (known.first..).zip(&landing.places) {
+            if !known.is_written {
+                log.landed(index, &landed.path);
+            }
+        }
+        // Before anything is made: killed in between, the next run must know where this one went.
+        log.flush();
         if let Some(dir) = &landing.make_dir {
             if self.request.dry_run {
                 self.ledger.event(Event::Would {
@@ -335,10 +394,17 @@ impl Copy {
                     bytes: 0,
                 });
             } else {
-                target_side.make_dir(dir).await?;
+                log.walks();
+                side.make_dir(dir).await?;
+                log.made();
             }
         }
-        log.run(target_side.durability());
+        if !self.request.dry_run {
+            let troubles = resume::put_right(log, resume::left_aside(log, side)).await;
+            troubles
+                .iter()
+                .for_each(|trouble| self.ledger.note(&trouble.reason()));
+        }
         let temps = TempNames::random().map_err(|error| {
             Refusal::Trouble(Trouble::Other {
                 path: Vec::new(),
@@ -347,15 +413,11 @@ impl Copy {
         })?;
         let proof = Proof::new(&self.request).map_err(|error| Refusal::Usage(chain(&error)))?;
         let proof = Arc::new(proof);
-        let mut serial = first_serial;
-        let mut legs: Vec<(Option<Arc<Server>>, Vec<Placed>)> = Vec::new();
-        for (index, (found, landed)) in found.into_iter().zip(&landing.places).enumerate() {
-            if !log.is_resumed() {
-                log.landed(index as u32, &landed.path);
-            }
+        let mut legs: Vec<Leg> = Vec::new();
+        for (index, (found, landed)) in (known.first..).zip(found.into_iter().zip(&landing.places)) {
             let server = found.server.clone();
             let through = target.standing == Standing::Special && !landed.named_by_source;
-            let Some(placed) = self.place(index as u32, found, target_side, (landed, through)).await? else {
+            let Some(placed) = self.place(index, found, side, (landed, through)).await? else {
                 continue;
             };
             proof.placed(&placed, &target.path, &landed.path);
@@ -364,46 +426,7 @@ impl Copy {
                 _ => legs.push((server, vec![placed])),
             }
         }
-        for (source, placed) in legs {
-            let target = match target_side {
-                TargetSide::Near => None,
-                TargetSide::Far(server) => Some(Arc::clone(server)),
-            };
-            let route = Route { source, target };
-            let parts = Parts {
-                temps: temps.clone(),
-                ledger: Arc::clone(&self.ledger),
-                log: Arc::clone(log),
-                proof: Arc::clone(&proof),
-                stop: self.stop.clone(),
-            };
-            let shared = Arc::new(Shared::new(self.request.clone(), parts));
-            resume::put_right(&shared, target_side).await;
-            let walk = Walk::new(Arc::clone(&shared), filters.clone(), serial);
-            let (end, next) = leg(shared, route, placed, walk).await;
-            serial = next;
-            if let Some(end) = end {
-                return Ok(end);
-            }
-        }
-        let settlement = Settlement {
-            request: &self.request,
-            ledger: &self.ledger,
-            log,
-            stop: &self.stop,
-            sources: sources_of(sides),
-            target: target_side.server().cloned(),
-            serial,
-        };
-        match proof.settle(settlement).await {
-            Ok(verified) => Ok(End {
-                ending: Ending::Complete,
-                cause: None,
-                journal: None,
-                verified,
-            }),
-            Err(trouble) => Ok(End::because(Ending::Lost, trouble.reason())),
-        }
+        Ok(Prepared { legs, proof, temps })
     }
 
     async fn find_sources(&self, sides: &[Option<Arc<Server>>]) -> Result<Vec<Found>, Refusal> {
@@ -500,6 +523,16 @@ struct Journey<'a> {
     first_serial: u64,
 }
 
+/// Where sources come from, and which.
+type Leg = (Option<Arc<Server>>, Vec<Placed>);
+
+/// What is known before anything is moved.
+struct Prepared {
+    legs: Vec<Leg>,
+    proof: Arc<Proof>,
+    temps: TempNames,
+}
+
 fn journal_end(server: Option<&Arc<Server>>) -> JournalEnd {
     match server {
         None => JournalEnd::Local,
@@ -512,20 +545,6 @@ fn journal_end(server: Option<&Arc<Server>>) -> JournalEnd {
             }
         }
     }
-}
-
-/// Where an unfinished run of the same command had landed: it goes on there, although the target exists by now.
-fn landed_before(log: &Log, target: &Target<'_>, sources: &[landing::Arriving]) -> Option<landing::Landing> {
-    let places = (0..sources.len()).map(|index| {
-        let path = log.with_resume(|resume| resume.landed(SourceIndex(index as u32)).map(<[u8]>::to_vec))??;
-        let named_by_source = path != landing::trimmed(target.path) && path != target.path;
-        Some(landing::Landed { path, named_by_source })
-    });
-    let places: Option<Vec<_>> = places.collect();
-    Some(landing::Landing {
-        make_dir: None,
-        places: places?,
-    })
 }
 
 fn local_path(location: &Location) -> Option<Vec<u8>> {
@@ -572,64 +591,4 @@ fn unconnected(error: renkei_ssh::ConnectError) -> End {
         cause.push_str(&hint);
     }
     End::because(Ending::NotConnected, cause)
-}
-
-/// Moves the sources of one place. An end only if it ended before its time.
-async fn leg(shared: Arc<Shared>, route: Route, placed: Vec<Placed>, walk: Walk) -> (Option<End>, u64) {
-    let end = move_leg(&shared, route, placed, &walk).await;
-    (end, walk.next_serial())
-}
-
-async fn move_leg(shared: &Arc<Shared>, route: Route, placed: Vec<Placed>, walk: &Walk) -> Option<End> {
-    let mut fleet = Fleet::new(Arc::clone(shared), route.clone());
-    if !shared.request.dry_run {
-        match route.first_lines().await {
-            Ok(lines) => fleet.join(lines),
-            Err(error) => return Some(End::because(Ending::NotConnected, chain(&error))),
-        }
-    }
-    let walking = async {
-        let walked = walk.run(placed).await;
-        shared.ledger.scanned.store(true, Relaxed);
-        shared.plan().scan_done();
-        shared.wake.notify_waiters();
-        walked
-    };
-    let (walked, ()) = tokio::join!(walking, fleet.run());
-    let rest = match walked {
-        Ok(rest) => rest,
-        Err(_) => {
-            let cause = fleet.last_failure().unwrap_or("the connection was lost").to_owned();
-            return Some(End::because(Ending::Lost, cause));
-        }
-    };
-    if shared.stop.is_stopped() {
-        let cause = fleet.last_failure().unwrap_or("the connection was lost").to_owned();
-        return Some(End::because(Ending::Lost, cause));
-    }
-    if !shared.request.dry_run {
-        finish_dirs(shared, rest).await;
-    }
-    None
-}
-
-/// Modes and times of directories, the deepest first: a directory's time changes when something is made in it.
-async fn finish_dirs(shared: &Shared, rest: Rest) {
-    use futures_util::StreamExt;
-    let mut dirs = rest.dirs;
-    dirs.sort_by_key(|dir| std::cmp::Reverse(dir.target.rel.iter().filter(|&&byte| byte == b'/').count()));
-    let depth = |dir: &walk::DirEnd| dir.target.rel.iter().filter(|&&byte| byte == b'/').count();
-    for level in dirs.chunk_by(|a, b| depth(a) == depth(b)) {
-        let finish = futures_util::stream::iter(level.iter().map(|dir| async move {
-            let result = dir
-                .target
-                .base
-                .finish_dir(&dir.target.rel, &dir.facts, shared.keep)
-                .await;
-            if let Err(trouble) = result {
-                shared.ledger.failed(&dir.target.path(), &trouble);
-            }
-        }));
-        finish.buffer_unordered(256).collect::<()>().await;
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use renkei_plan::journal::{End, Header, Identity, Resume, UnixMillis};
+use renkei_plan::journal::{End, Header, Identity, Resume, SourceIndex, UnixMillis};
 
+use super::landing::{Arriving, Landed, Landing, Standing, Target, join, last_name, trimmed};
 use super::log::Log;
 use super::trouble::chain;
 use crate::journal::{OpenOptions, Opened};
@@ -12,8 +13,6 @@ use crate::request::{Existing, Location, Request};
 /// A journal, and what the person is to be told about it.
 pub struct Begun {
     pub log: Log,
-    /// What `--resume` takes.
-    pub name: Option<String>,
     pub note: Option<String>,
     /// The first number for files of this run.
     pub first_serial: u64,
@@ -26,26 +25,28 @@ pub struct Begun {
 pub fn open(request: &Request, ends: Vec<End>) -> Result<Begun, String> {
     let none = Begun {
         log: Log::default(),
-        name: None,
         note: None,
         first_serial: 0,
     };
-    if request.dry_run && request.checkpoint.is_none() {
+    let checkpoint = request.checkpoint.as_ref();
+    let write = checkpoint.and_then(|checkpoint| checkpoint.write.as_deref());
+    if request.dry_run && write.is_none() {
         return Ok(none);
     }
     let header = header(request, ends)?;
-    let read = request
-        .checkpoint
-        .as_ref()
-        .and_then(|checkpoint| checkpoint.read.as_deref());
+    let read = checkpoint.and_then(|checkpoint| checkpoint.read.as_deref());
     let options = OpenOptions {
         header: &header,
         checkpoint: read,
     };
-    let Some(directory) = &request.journals else {
-        return Ok(none);
+    let opened = match (&request.journals, write, read) {
+        (Some(directory), ..) => options.open_in(directory),
+        // The checkpoint itself is the journal.
+        (None, Some(write), _) => options.open_at(write),
+        (None, None, Some(_)) => options.open_in(&std::env::temp_dir()),
+        (None, None, None) => return Ok(none),
     };
-    let opened = options.open_in(directory).map_err(|error| chain(&error))?;
+    let opened = opened.map_err(|error| chain(&error))?;
     let Opened {
         journal, resume, note, ..
     } = opened;
@@ -56,13 +57,65 @@ pub fn open(request: &Request, ends: Vec<End>) -> Result<Begun, String> {
             "the server has no fsync: what it had acknowledged more than 60 s before the break is believed".to_owned()
         })
     });
-    let name = Some(journal.name().to_owned());
     Ok(Begun {
         log: Log::new(Some(journal), resume),
-        name,
         note,
         first_serial,
     })
+}
+
+/// Where an unfinished run of the same command had landed.
+pub struct LandedBefore {
+    /// Where it goes on, although the target exists by now; none: as the rules say.
+    pub landing: Option<Landing>,
+    /// The number of the first source in the journal.
+    pub first: u32,
+    /// Whether the journal knows these places already.
+    pub is_written: bool,
+}
+
+/// Looks where an unfinished run had landed. When its globs matched other sources than now, the places of these are
+/// taken from how it had landed, but nothing of what it had done is taken for theirs.
+pub fn landed_before(log: &Log, target: &Target<'_>, sources: &[Arriving]) -> LandedBefore {
+    let landed = |resume: &Resume| {
+        let places = (0..).map_while(|index| resume.landed(SourceIndex(index)));
+        places.map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let before = log.with_resume(landed).unwrap_or_default();
+    let itself = |path: &[u8]| path == target.path || path == trimmed(target.path);
+    let fits = |(path, source): (&Vec<u8>, &Arriving)| itself(path) || last_name(path) == Some(&source.name);
+    let is_written = before.len() == sources.len() && before.iter().zip(sources).all(fits);
+    let first = if is_written { 0 } else { before.len() as u32 };
+    // The contents of directories land in the same place each time.
+    if before.is_empty() || (target.contents && !is_written) {
+        return LandedBefore {
+            landing: None,
+            first,
+            is_written,
+        };
+    }
+    let hung = !before.iter().all(|path| itself(path));
+    let places = sources.iter().enumerate().map(|(index, source)| {
+        let path = match before.get(index) {
+            Some(path) if is_written => path.clone(),
+            _ if hung => join(target.path, &source.name),
+            _ => target.path.to_vec(),
+        };
+        Landed {
+            named_by_source: !itself(&path),
+            path,
+        }
+    });
+    let places: Vec<_> = places.collect();
+    let wanted = hung && target.standing != Standing::Directory;
+    LandedBefore {
+        landing: Some(Landing {
+            make_dir: wanted.then(|| trimmed(target.path)),
+            places,
+        }),
+        first,
+        is_written,
+    }
 }
 
 fn header(request: &Request, ends: Vec<End>) -> Result<Header, String> {

@@ -20,11 +20,6 @@ pub struct TempNames {
 }
 
 impl TempNames {
-    /// With a token of eight letters and digits, kept in the journal.
-    pub fn new(token: String) -> Self {
-        Self { token }
-    }
-
     /// A fresh token.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0u8; 8];
@@ -44,6 +39,22 @@ impl TempNames {
             _ => format!("{PREFIX}{}-{serial:x}-{attempt:x}", self.token).into_bytes(),
         }
     }
+}
+
+/// The names that earlier attempts at the file of this temporary name had, as [`TempNames::name`] makes them.
+pub fn earlier_attempts(temp: &[u8]) -> Vec<Vec<u8>> {
+    let Some(first_end) = temp.strip_prefix(PREFIX.as_bytes()).and_then(|rest| {
+        let mut dashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'-');
+        let (_, last) = (dashes.next()?, dashes.next()?);
+        Some(PREFIX.len() + last.0)
+    }) else {
+        return Vec::new();
+    };
+    let (first, attempt) = temp.split_at(first_end);
+    let attempt = std::str::from_utf8(&attempt[1..]).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    // One that is lost so often is given up long before.
+    let earlier = (1..attempt.unwrap_or(0).min(64)).map(|number| [first, format!("-{number:x}").as_bytes()].concat());
+    std::iter::once(first.to_vec()).chain(earlier).collect()
 }
 
 /// Renames `from` onto `to`, replacing a file or link that is there. `note` is told the name of an old file that is moved
@@ -103,4 +114,18 @@ pub async fn has_happened(sftp: &Sftp, from: &[u8], to: &[u8], size: u64) -> Res
     }
     let attrs = sftp.lstat(to).await.map_err(Trouble::far("look at", to))?;
     Ok(attrs.is_file() && attrs.size == Some(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_earlier_attempts_are_known() {
+        let names = TempNames { token: "abcdefgh".into() };
+        assert!(earlier_attempts(&names.name(7, 0)).is_empty());
+        let earlier: Vec<_> = (0..11).map(|attempt| names.name(7, attempt)).collect();
+        assert_eq!(earlier_attempts(&names.name(7, 11)), earlier);
+        assert!(earlier_attempts(b"-a-b-c").is_empty());
+    }
 }

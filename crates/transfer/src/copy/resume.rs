@@ -1,27 +1,35 @@
 //! Going on where an earlier run was.
 //!
 //! What the journal says is believed only as far as the target agrees: a finished file by its size and time (or read back
-//! where it was finished shortly before the break), an unfinished one piece by piece.
+//! where it was finished shortly before the break), an unfinished one piece by piece. A break within one run, when all
+//! connections were lost for a while, means the same for what was not durable then.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::StreamExt;
-use renkei_plan::journal::UnfinishedFile;
+use renkei_plan::journal::{FileSeq, Resume, UnfinishedFile};
 use renkei_plan::{PIECE, Runs};
-use renkei_types::tree_hash::TreeHasher;
+use renkei_types::tree_hash::{Cv, Root as Hash, TreeHasher};
 
 use super::base::{Base, sibling};
 use super::item::{Ends, Item, Spot};
+use super::landing::{Landed, join};
 use super::large::{Large, Resumed};
-use super::log::identity;
-use super::places::TargetSide;
+use super::ledger::Ledger;
+use super::log::{Log, Moved, identity};
+use super::places::{Place, TargetSide};
+use super::publish::earlier_attempts;
+use super::recent::Done;
 use super::shared::Shared;
 use super::trouble::Trouble;
+use super::verify::Budget;
 use crate::local::meta::Kind;
 
-/// Pieces read back at the same time.
+/// Pieces of one file read back at the same time.
 const READ_BACK_AT_ONCE: usize = 8;
+/// Files read back, or removed, at the same time.
+const FILES_AT_ONCE: usize = 64;
 
 /// What is to be done with a file.
 pub enum Recalled {
@@ -32,48 +40,84 @@ pub enum Recalled {
 }
 
 /// Looks what an earlier run did with the file; none if nothing is left to do.
+///
+/// # Errors
+/// Only that the connection is lost for good.
 pub async fn recall(shared: &Shared, item: Item) -> Result<Option<Recalled>, Trouble> {
     if !shared.log.is_resumed() {
         return Ok(Some(Recalled::Fresh(item)));
     }
-    if let Some(finished) = shared.log.was_finished(&item)? {
-        let unchanged = finished.identity == identity(&item.facts);
-        if unchanged && stands(shared, &item, &finished).await? {
-            shared.ledger.resumed_bytes.fetch_add(item.facts.size, Relaxed);
-            shared.ledger.bytes.fetch_add(item.facts.size, Relaxed);
-            shared.ledger.files.fetch_add(1, Relaxed);
-            shared.ledger.copied.fetch_add(1, Relaxed);
-            shared.proof.file(&item, finished.size, finished.root);
-            return Ok(None);
+    match look(shared, &item).await {
+        Ok(Found::Done) => Ok(None),
+        Ok(Found::Checked(size, root)) => {
+            shared.log.finished_lately(&Arc::new(item), (size, root), shared.now());
+            Ok(None)
         }
-        return Ok(Some(Recalled::Fresh(item)));
-    }
-    let Some(left) = shared.log.take_unfinished(&item) else {
-        return Ok(Some(Recalled::Fresh(item)));
-    };
-    let usable = left.identity == identity(&item.facts) && item.facts.size > PIECE && !left.temp.is_empty();
-    let temp = Spot {
-        base: item.target.base.clone(),
-        rel: sibling(&item.target.rel, &left.temp),
-    };
-    let standing = if left.temp.is_empty() {
-        None
-    } else {
-        temp.base.lstat(&temp.rel).await?
-    };
-    match standing.filter(|facts| facts.kind == Kind::File) {
-        Some(facts) if usable => Ok(Some(begun(item, left, facts.size))),
-        standing => {
-            if standing.is_some() {
-                temp.base.remove_file(&temp.rel).await?;
-            }
-            shared.log.abandoned_seq(left.seq);
-            Ok(Some(Recalled::Fresh(item)))
+        Ok(Found::Nothing) => Ok(Some(Recalled::Fresh(item))),
+        Ok(Found::Begun(left, size)) => Ok(Some(begun(shared, item, *left, size))),
+        Err(trouble) if trouble.is_lost() => Err(trouble),
+        Err(trouble) => {
+            shared.failed(&item, &trouble);
+            Ok(None)
         }
     }
 }
 
-fn begun(mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
+enum Found {
+    Nothing,
+    Done,
+    /// It was in doubt and is right; size and hash.
+    Checked(u64, Option<Hash>),
+    /// With the size that its temporary file has.
+    Begun(Box<UnfinishedFile>, u64),
+}
+
+async fn look(shared: &Shared, item: &Item) -> Result<Found, Trouble> {
+    if let Some(finished) = shared.log.was_finished(item)? {
+        let unchanged = finished.identity == identity(&item.facts);
+        if unchanged && stands(shared, item, &finished).await? {
+            shared.ledger.resumed_bytes.fetch_add(item.facts.size, Relaxed);
+            shared.ledger.bytes.fetch_add(item.facts.size, Relaxed);
+            shared.ledger.files.fetch_add(1, Relaxed);
+            shared.ledger.copied.fetch_add(1, Relaxed);
+            shared.proof.file(item, finished.size, finished.root);
+            return Ok(match finished.in_doubt {
+                false => Found::Done,
+                true => Found::Checked(finished.size, finished.root),
+            });
+        }
+        return Ok(Found::Nothing);
+    }
+    let Some(left) = shared.log.take_unfinished(item) else {
+        return Ok(Found::Nothing);
+    };
+    if left.temp.is_empty() {
+        // Written in place: from the beginning.
+        return Ok(Found::Nothing);
+    }
+    let temp = Spot {
+        base: item.target.base.clone(),
+        rel: sibling(&item.target.rel, &left.temp),
+    };
+    let usable = left.identity == identity(&item.facts) && item.facts.size > PIECE;
+    if usable
+        && let Some(facts) = temp.base.lstat(&temp.rel).await?
+        && facts.kind == Kind::File
+    {
+        remove_all(&temp, &earlier_attempts(&left.temp)).await?;
+        return Ok(Found::Begun(Box::new(left), facts.size));
+    }
+    match remove_temp(&temp).await {
+        Ok(()) => {}
+        Err(trouble) if trouble.is_lost() => return Err(trouble),
+        // Someone has put something else there. The file gets another temporary name.
+        Err(trouble) => shared.ledger.note(&trouble.reason()),
+    }
+    shared.log.abandoned_seq(left.seq);
+    Ok(Found::Nothing)
+}
+
+fn begun(shared: &Shared, mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
     item.serial = left.seq.0;
     // What lies beyond the end of the file was never there, or was cut off since.
     let whole = |piece: u64| {
@@ -83,32 +127,24 @@ fn begun(mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
             .min(left.identity.size)
             <= size
     };
-    let mut durable = Runs::new();
-    for (start, end) in left.durable.iter() {
-        for piece in start..end {
-            if whole(piece) {
-                durable.insert(piece);
-            }
-        }
+    let (mut durable, mut gone) = (Runs::new(), Runs::new());
+    for piece in left.durable.iter().flat_map(|(start, end)| start..end) {
+        if whole(piece) { &mut durable } else { &mut gone }.insert(piece);
     }
-    let cut = durable.len() != left.durable.len();
-    let in_doubt = left
-        .in_doubt
-        .iter()
-        .filter(|(piece, _)| whole(**piece))
-        .map(|(piece, cv)| (*piece, *cv))
-        .collect();
     // Values of pieces that are gone must not stay in the tree; they come again with their bytes.
-    let tree = if cut {
-        TreeHasher::new(left.identity.size)
-    } else {
+    let tree = if gone.is_empty() {
         left.tree
+    } else {
+        shared.log.lost(&item, gone.iter().map(|(start, end)| start..end).collect());
+        TreeHasher::new(left.identity.size)
     };
+    let in_doubt = left.in_doubt.into_iter().filter(|(piece, _)| whole(*piece)).collect();
     Recalled::Begun(
         item,
         Box::new((
             Resumed {
                 temp: left.temp,
+                size,
                 durable,
                 in_doubt,
             },
@@ -129,27 +165,47 @@ async fn stands(shared: &Shared, item: &Item, finished: &crate::journal::Finishe
     if !finished.in_doubt {
         return Ok(true);
     }
-    let Some(root) = finished.root else { return Ok(false) };
-    let read = super::verify::hash_spot(&item.target, finished.size).await?;
-    if read == Some(root) {
+    let right = holds(&shared.read_back, &item.target, (finished.size, finished.root)).await?;
+    if right {
         shared.log.checked(finished.seq);
-        return Ok(true);
     }
-    Ok(false)
+    Ok(right)
 }
 
-/// Reads back the pieces that are in doubt and compares them; gives those that must go again.
-pub async fn compare(large: &Large, shared: &Arc<Shared>, ends: &Ends, resumed: &Resumed) -> Result<Runs, Trouble> {
+/// Whether a file holds what was sent, as far as that is known.
+async fn holds(budget: &Budget, spot: &Spot, (size, root): (u64, Option<Hash>)) -> Result<bool, Trouble> {
+    let Some(root) = root else { return Ok(false) };
+    match super::verify::hash_within(spot, size, budget).await {
+        Ok(read) => Ok(read == Some(root)),
+        Err(trouble) if trouble.is_lost() => Err(trouble),
+        // It is not there, or cannot be read: it is copied again.
+        Err(_) => Ok(false),
+    }
+}
+
+/// Reads back pieces that are in doubt and compares them; gives those that must go again.
+///
+/// # Errors
+/// They cannot be read.
+pub async fn compare(
+    large: &Large,
+    shared: &Arc<Shared>,
+    ends: &Ends,
+    in_doubt: impl IntoIterator<Item = (u64, Cv)>,
+) -> Result<Runs, Trouble> {
     let mut wrong = Runs::new();
-    let checks = futures_util::stream::iter(resumed.in_doubt.clone().into_iter().map(|(index, cv)| async move {
+    let checks = in_doubt.into_iter().map(|(index, cv)| async move {
         let there = large.read_back(shared, ends, large.piece_at(index)).await?;
         Ok::<_, Trouble>((index, cv, there == Some(cv)))
-    }));
-    let mut checks = checks.buffered(READ_BACK_AT_ONCE);
+    });
+    let mut checks = futures_util::stream::iter(checks).buffered(READ_BACK_AT_ONCE);
     while let Some(check) = checks.next().await {
         let (index, cv, right) = check?;
         if right {
             large.acknowledged(index, cv);
+            large
+                .unsynced()
+                .acknowledged(index, cv, large.piece_at(index).len, shared.now());
             shared.log.piece(&large.item, index, cv);
         } else {
             wrong.insert(index);
@@ -163,60 +219,208 @@ pub async fn compare(large: &Large, shared: &Arc<Shared>, ends: &Ends, resumed: 
     Ok(wrong)
 }
 
-/// Ends what an earlier run left in the middle of moving an old file aside: the old file is back under its name, or gone
-/// where the new one has it.
-pub async fn put_right(shared: &Shared, side: &TargetSide) {
-    let asides = shared.log.with_resume(|resume| {
-        resume
-            .asides()
-            .map(|(seq, aside)| (seq, aside.clone()))
-            .collect::<Vec<_>>()
+// ---- a break within a run -------------------------------------------------------------------------------------------
+
+/// Looks whether the target's host may have crashed since the last look, and takes note of what is in doubt then.
+pub fn notice_break(shared: &Shared) {
+    let Some(server) = &shared.target else { return };
+    let breaks = server.witness().breaks();
+    let mark = || shared.larges().iter().for_each(|large| large.unsynced().broke());
+    shared.log.broke(breaks, shared.now(), mark);
+}
+
+/// Reads back the files that were finished shortly before a break; gives those that are not right.
+///
+/// # Errors
+/// Only that the connection is lost for good.
+pub async fn recheck(shared: &Shared) -> Result<Vec<Done>, Trouble> {
+    notice_break(shared);
+    let doubtful = shared.log.recent().take_doubtful();
+    let checks = doubtful.into_iter().map(|done| async move {
+        let right = holds(&shared.read_back, &done.item.target, (done.size, done.root)).await?;
+        Ok::<_, Trouble>((done, right))
     });
-    let Some(server) = side.server() else { return };
-    for (seq, aside) in asides.unwrap_or_default() {
-        let base = Base::Far {
+    let mut wrong = Vec::new();
+    let mut checks = futures_util::stream::iter(checks).buffer_unordered(FILES_AT_ONCE);
+    while let Some(check) = checks.next().await {
+        let (done, right) = check?;
+        if right {
+            shared.log.checked(FileSeq(done.item.serial));
+            shared.log.finished_lately(&done.item, (done.size, done.root), shared.now());
+        } else {
+            wrong.push(done);
+        }
+    }
+    Ok(wrong)
+}
+
+/// Takes files out of the account that were finished and are lost, so that they can be copied again.
+pub fn uncount(shared: &Shared, done: &Done) {
+    shared.ledger.files.fetch_sub(1, Relaxed);
+    shared.ledger.copied.fetch_sub(1, Relaxed);
+    shared.ledger.bytes.fetch_sub(done.item.facts.size, Relaxed);
+}
+
+// ---- old files out of the way ---------------------------------------------------------------------------------------
+
+/// What an earlier run left in the middle of moving an old file aside.
+pub fn left_aside(log: &Log, side: &TargetSide) -> Vec<Moved> {
+    let Some(server) = side.server() else { return Vec::new() };
+    let moved = |resume: &Resume| {
+        let moved = resume.asides().map(|(seq, aside)| Moved {
+            seq,
             server: Arc::clone(server),
+            target: aside.target.clone(),
+            old: sibling(&aside.target, &aside.aside),
+            replaced: aside.replaced,
+        });
+        moved.collect()
+    };
+    log.with_resume(moved).unwrap_or_default()
+}
+
+/// Ends such a middle: the old file is back under its name, or gone where the new one has it. Gives what could not be done.
+pub async fn put_right(log: &Log, moved: Vec<Moved>) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for moved in moved {
+        let base = Base::Far {
+            server: Arc::clone(&moved.server),
             dir: Arc::from(&b""[..]),
         };
-        let old = sibling(&aside.target, &aside.aside);
-        let replaced = aside.replaced || base.lstat(&aside.target).await.is_ok_and(|there| there.is_some());
+        let replaced = moved.replaced || base.lstat(&moved.target).await.is_ok_and(|there| there.is_some());
         let ended = if replaced {
-            base.remove_file(&old).await
+            base.remove_file(&moved.old).await
         } else {
             let rename = |sftp: renkei_ssh::sftp::Sftp| {
-                let (old, target) = (old.clone(), aside.target.clone());
+                let (old, target) = (moved.old.clone(), moved.target.clone());
                 async move {
                     sftp.rename(&old, &target)
                         .await
                         .map_err(Trouble::far("rename to", &target))
                 }
             };
-            server.run(rename).await
+            moved.server.run(rename).await
         };
         match ended {
-            Ok(()) => shared.log.aside_done(seq),
-            Err(trouble) if trouble.is_missing() => shared.log.aside_done(seq),
-            Err(trouble) => shared.ledger.note(&trouble.reason()),
+            Err(trouble) if !trouble.is_missing() => troubles.push(trouble),
+            _ => log.aside_done(moved.seq),
         }
     }
+    troubles
 }
 
-/// Removes what an earlier run left of files that the sources do not have any more.
-pub async fn sweep(shared: &Shared, spot_of: impl Fn(u32, &[u8], &[u8]) -> Option<Spot>) {
-    let left = shared.log.with_resume(|resume| {
-        resume
-            .unfinished()
-            .map(|file| (file.seq, file.source.0, file.path.clone(), file.temp.clone()))
-            .collect::<Vec<_>>()
+// ---- what is left over ----------------------------------------------------------------------------------------------
+
+/// Removes the temporary files of files that were begun and that nobody goes on with: the sources do not have them any
+/// more, or the copy is dropped. Gives how many there were, and what could not be done.
+pub async fn sweep(log: &Log, side: &TargetSide) -> (usize, Vec<Trouble>) {
+    let left = log.with_resume(|resume| {
+        let left = resume.unfinished().filter(|file| !file.temp.is_empty());
+        left.filter_map(|file| {
+            let landed = resume.landed(file.source)?.to_vec();
+            Some((file.seq, landed, file.path.clone(), file.temp.clone()))
+        })
+        .collect::<Vec<_>>()
     });
-    for (seq, source, path, temp) in left.unwrap_or_default() {
-        if temp.is_empty() {
-            continue;
+    let removals = left.unwrap_or_default().into_iter().map(|(seq, landed, path, temp)| async move {
+        let removed = async {
+            let Some(spot) = spot_below(side, landed, &path, &temp).await? else {
+                return Ok(());
+            };
+            remove_temp(&spot).await
+        };
+        removed.await.map(|()| log.abandoned_seq(seq))
+    });
+    let removed: Vec<_> = futures_util::stream::iter(removals)
+        .buffer_unordered(FILES_AT_ONCE)
+        .collect()
+        .await;
+    let count = removed.iter().filter(|removed| removed.is_ok()).count();
+    (count, removed.into_iter().filter_map(Result::err).collect())
+}
+
+/// A temporary file by the place of its source and the path of its file below that; none if that place is gone.
+async fn spot_below(side: &TargetSide, landed: Vec<u8>, path: &[u8], temp: &[u8]) -> Result<Option<Spot>, Trouble> {
+    let landed = Landed {
+        path: landed,
+        named_by_source: false,
+    };
+    let place = match side.place(&landed, !path.is_empty()).await {
+        Err(trouble) if trouble.is_missing() => return Ok(None),
+        place => place?,
+    };
+    let Place::At(spot) = place else { return Ok(None) };
+    let rel = match (spot.rel.as_slice(), path) {
+        (rel, []) => rel.to_vec(),
+        ([], path) => path.to_vec(),
+        (rel, path) => join(rel, path),
+    };
+    Ok(Some(Spot {
+        rel: sibling(&rel, temp),
+        base: spot.base,
+    }))
+}
+
+/// When all files stand: nothing is left of earlier runs or in the middle, and nothing is in doubt.
+///
+/// # Errors
+/// Only that the connection is lost for good.
+pub async fn tidy(ledger: &Ledger, log: &Log, side: &TargetSide, serial: &mut u64) -> Result<(), Trouble> {
+    let mut troubles = put_right(log, log.take_moved()).await;
+    if ledger.failed.load(Relaxed) == 0 {
+        let (_, more) = sweep(log, side).await;
+        troubles.extend(more);
+    }
+    for trouble in troubles {
+        if trouble.is_lost() {
+            return Err(trouble);
         }
-        if let Some(spot) = spot_of(source, &path, &temp) {
-            if spot.base.remove_file(&spot.rel).await.is_ok() {
-                shared.log.abandoned_seq(seq);
-            }
+        ledger.note(&trouble.reason());
+    }
+    // Lost after its own leg was over: the next run of the command copies it.
+    let budget = Budget::new(FILES_AT_ONCE, None);
+    if let Some(server) = side.server() {
+        log.broke(server.witness().breaks(), ledger.now(), || {});
+    }
+    let doubtful = log.recent().take_doubtful();
+    for done in doubtful {
+        if !holds(&budget, &done.item.target, (done.size, done.root)).await? {
+            log.void(*serial, done.item.source_index, &done.item.below);
+            *serial += 1;
+            let reason = "the far side has lost it; run the same command again".into();
+            ledger.failed_because(&done.item.target.path(), reason);
         }
+    }
+    if log.recent().has_forgotten() {
+        let reason = "the connections were lost, and too many files were finished shortly before; \
+                      run the same command again to check them";
+        ledger.failed_because(b"", reason.into());
+    }
+    Ok(())
+}
+
+async fn remove_temp(spot: &Spot) -> Result<(), Trouble> {
+    let name = super::landing::last_name(&spot.rel).unwrap_or_default();
+    remove_all(spot, &earlier_attempts(name)).await?;
+    remove(spot).await
+}
+
+/// Removes files beside `spot`.
+async fn remove_all(spot: &Spot, names: &[Vec<u8>]) -> Result<(), Trouble> {
+    for name in names {
+        let spot = Spot {
+            base: spot.base.clone(),
+            rel: sibling(&spot.rel, name),
+        };
+        remove(&spot).await?;
+    }
+    Ok(())
+}
+
+/// That it, or the directory that it was in, is gone is fine.
+async fn remove(spot: &Spot) -> Result<(), Trouble> {
+    match spot.base.remove_file(&spot.rel).await {
+        Err(trouble) if trouble.is_missing() => Ok(()),
+        removed => removed,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use renkei_ssh::sftp::Sftp;
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::stop::Stop;
 use super::trouble::Trouble;
+use super::witness::Witness;
 
 /// One session and the connection that carries it.
 #[derive(Clone)]
@@ -54,6 +55,7 @@ impl Drop for Beside {
 pub struct Server {
     dialer: Dialer,
     live: Mutex<Vec<Line>>,
+    witness: Mutex<Witness>,
     arrived: Notify,
     turn: AtomicUsize,
     stop: Stop,
@@ -66,6 +68,7 @@ impl Server {
         Self {
             dialer,
             live: Mutex::new(Vec::new()),
+            witness: Mutex::default(),
             arrived: Notify::new(),
             turn: AtomicUsize::new(0),
             stop,
@@ -113,8 +116,13 @@ impl Server {
     }
 
     async fn start(&self, connection: Arc<Connection>) -> Result<Line, LineError> {
-        let sftp = Sftp::start(connection.sftp_channel().await?).await?;
+        let channel = connection.sftp_channel().await?;
+        let sftp = match self.first() {
+            Some(first) => Sftp::start_like(&first.sftp, channel).await?,
+            None => Sftp::start(channel).await?,
+        };
         let line = Line { connection, sftp };
+        self.witness().opened(line.sftp.clone());
         if let Ok(mut live) = self.live.lock() {
             live.push(line.clone());
         }
@@ -188,6 +196,11 @@ impl Server {
                 result => return result,
             }
         }
+    }
+
+    /// Which sessions prove that the host has not crashed.
+    pub fn witness(&self) -> MutexGuard<'_, Witness> {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The best round-trip time that is known.

@@ -1,9 +1,11 @@
-//! Keeps sessions open while there is no fleet: for reading back what was copied, and for `renkei verify`.
+//! Keeps sessions open while there is no fleet: before and after files are moved, and for `renkei verify`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 
 use super::ledger::Ledger;
 use super::server::{LineError, Server};
@@ -61,5 +63,36 @@ impl Keeper {
 
     fn tell(&self, error: &LineError) {
         self.ledger.retry(chain(error));
+    }
+}
+
+/// Keeps one session of each server while something is done that needs no more.
+pub struct Attendance<'a> {
+    pub ledger: &'a Arc<Ledger>,
+    pub stop: &'a Stop,
+    pub timeout: Duration,
+}
+
+impl Attendance<'_> {
+    /// Does `work`; none if nothing worked for too long.
+    pub async fn keep<'s, T>(
+        &self,
+        servers: impl Iterator<Item = &'s Arc<Server>>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let keepers = servers.map(|server| {
+            let keeper = Keeper {
+                server: Arc::clone(server),
+                ledger: Arc::clone(self.ledger),
+                stop: self.stop.clone(),
+                timeout: self.timeout,
+            };
+            Box::pin(keeper.keep(|| 1))
+        });
+        let mut keepers: FuturesUnordered<_> = keepers.collect();
+        tokio::select! {
+            done = work => Some(done),
+            Some(()) = keepers.next() => None,
+        }
     }
 }

@@ -12,14 +12,16 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::batch::Stored;
 use super::facts::Keep;
-use super::item::{Item, Known};
+use super::item::{Ends, Item, Known};
 use super::large::{Large, Resumed};
 use super::ledger::Ledger;
 use super::log::Log;
 use super::proof::Proof;
 use super::publish::TempNames;
+use super::server::Server;
 use super::stop::Stop;
 use super::trouble::Trouble;
+use super::verify::Budget;
 use crate::limit::Limiter;
 use crate::request::Request;
 
@@ -27,6 +29,8 @@ use crate::request::Request;
 pub const REQUEST: u32 = 208 << 10;
 /// Local reads and writes of pieces under way at once; more would only make a disk seek.
 const DISK_JOBS: usize = 8;
+/// Files read back at the same time.
+const READ_BACK_FILES: usize = 64;
 /// Write buffers kept for use again.
 const BUFFERS_KEPT: usize = 256;
 
@@ -39,6 +43,10 @@ pub struct Shared {
     pub log: Arc<Log>,
     pub proof: Arc<Proof>,
     pub stop: Stop,
+    /// None: the target is on this machine.
+    pub target: Option<Arc<Server>>,
+    /// For what is read back of earlier runs.
+    pub read_back: Budget,
     pub limiter: Option<Limiter>,
     pub wants_hashes: bool,
     pub buffers: Arc<BufPool>,
@@ -74,6 +82,8 @@ impl Shared {
             log: parts.log,
             proof: parts.proof,
             stop: parts.stop,
+            target: parts.target,
+            read_back: Budget::new(READ_BACK_FILES, None),
             buffers: Arc::new(BufPool::new(REQUEST as usize, BUFFERS_KEPT)),
             disk: Semaphore::new(DISK_JOBS),
             wake: Notify::new(),
@@ -107,10 +117,17 @@ impl Shared {
     pub fn larges(&self) -> Vec<Arc<Large>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let large = |known: &Known| match known {
-            Known::Large(large) if large.is_open() => Some(Arc::clone(large)),
-            _ => None,
+            Known::Large(large) => Some(Arc::clone(large)),
+            Known::Small(_) => None,
         };
         known.values().filter_map(large).collect()
+    }
+
+    /// The target has answered over this lane.
+    pub fn heard(&self, ends: &Ends) {
+        if let (Some(server), Some(sftp)) = (&self.target, &ends.target) {
+            server.witness().heard(sftp);
+        }
     }
 
     /// Whether a file's time has to be asked for, so that a later run can tell if it was changed since.
@@ -238,4 +255,5 @@ pub struct Parts {
     pub log: Arc<Log>,
     pub proof: Arc<Proof>,
     pub stop: Stop,
+    pub target: Option<Arc<Server>>,
 }

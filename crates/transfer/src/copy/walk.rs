@@ -28,6 +28,8 @@ use crate::request::Existing;
 const PARALLEL: usize = 32;
 /// Links made at the same time within one directory.
 const LINKS_AT_ONCE: usize = 64;
+/// Files looked up at the target at the same time within one directory, on resume.
+const RECALLS_AT_ONCE: usize = 256;
 /// Deeper than this is a loop of links (`--follow`) or a server that lies; PATH_MAX allows 2,048 names.
 const DEEPEST: usize = 2048;
 
@@ -96,6 +98,11 @@ impl Walk {
         }
     }
 
+    /// A number for one more file.
+    pub fn take_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Relaxed)
+    }
+
     /// The first number that no file of this walk has.
     pub fn next_serial(&self) -> u64 {
         self.serial.load(Relaxed)
@@ -146,7 +153,7 @@ impl Walk {
             source: placed.source.clone(),
             target: placed.target.clone(),
             facts: placed.facts,
-            serial: self.serial.fetch_add(1, Relaxed),
+            serial: self.take_serial(),
             attempt: AtomicU32::new(0),
         }
     }
@@ -191,6 +198,9 @@ impl Walk {
             )
         };
         let made = made?;
+        if made == Made::New && !dry {
+            self.shared.log.made();
+        }
         self.shared.proof.directory(dir.index, &dir.below);
         let wants_standing = self.shared.request.existing != Existing::Replace || self.shared.request.delete;
         let mut standing: HashMap<Vec<u8>, Facts> = HashMap::new();
@@ -234,6 +244,7 @@ impl Walk {
         found: &mut Vec<Dir>,
     ) -> Result<(), Trouble> {
         let mut links = FuturesUnordered::new();
+        let mut recalls = FuturesUnordered::new();
         for (name, mut facts) in names {
             let below = join(&dir.below, &name);
             let source = Spot {
@@ -274,7 +285,15 @@ impl Walk {
                         standing: None,
                     };
                     let item = self.item(&placed, below);
-                    self.offer(item, stands).await?;
+                    if !self.shared.log.is_resumed() {
+                        self.offer(item, stands).await?;
+                        continue;
+                    }
+                    // What an earlier run did has to be looked at: that is a round trip for each file.
+                    recalls.push(self.offer(item, stands));
+                    if recalls.len() >= RECALLS_AT_ONCE {
+                        recalls.next().await.transpose()?;
+                    }
                 }
                 Kind::Dir => {
                     let loops = facts.id.is_some_and(|id| dir.above.contains(&id));
@@ -306,6 +325,7 @@ impl Walk {
             }
         }
         while links.next().await.transpose()?.is_some() {}
+        while recalls.next().await.transpose()?.is_some() {}
         Ok(())
     }
 
@@ -336,6 +356,7 @@ impl Walk {
                 return Ok(false);
             }
             let temp = self.shared.temps.name(self.serial.fetch_add(1, Relaxed), 0);
+            self.shared.log.made();
             target.base.make_link(&target.rel, &text, &temp).await?;
             self.shared.proof.link(index, &below, &text);
             Ok::<bool, Trouble>(true)

@@ -20,3 +20,5 @@ pub use open::{OpenOptions, Opened};
 pub use read::FinishedFile;
 pub use stored::{Listed, Loaded, State, discard, list, load, load_at, take};
 pub use writer::Journal;
+
+pub use renkei_plan::journal::TransferId;
