@@ -83,7 +83,7 @@ impl Check {
             };
             End::because(ending, trouble.reason())
         })?;
-        let checker = Checker::new(server.clone(), totals, None);
+        let checker = Checker::new(server.clone(), totals, None).telling(&self.ledger);
         let checked = tokio::select! {
             checked = self.check_all(lines, &top, &checker) => checked,
             () = self.keep(server, &checker) => Err(Trouble::Ended),
@@ -204,7 +204,6 @@ impl Check {
         let path = claim.spot.path();
         let reason = match verdict {
             Verdict::Right => {
-                self.ledger.bytes.fetch_add(bytes, Relaxed);
                 if !matches!(claim.want, Want::Directory) {
                     self.ledger.copied(&path, bytes);
                 }

@@ -11,6 +11,7 @@ use renkei_types::tree_hash::Root as Hash;
 
 use super::hash_command::HashCommand;
 use super::item::Spot;
+use super::ledger::Ledger;
 use super::server::Server;
 use super::spool::Totals;
 use super::trouble::Trouble;
@@ -28,9 +29,11 @@ pub const BATCHES_AT_ONCE: usize = 4;
 /// From so many bytes or files on a hash command saves more than it costs.
 const WORTH_BYTES: u64 = 4 << 20;
 const WORTH_FILES: u64 = 256;
-/// Files open at once in a session; OpenSSH's server allows about a thousand.
-const FILES_A_SESSION: usize = 256;
-const MOST_FILES: usize = 1024;
+/// Files open at once in a session, where the server allows twice as many; OpenSSH's allows about a thousand.
+const FILES_A_SESSION: u64 = 512;
+/// The same where it does not say.
+const FILES_UNTOLD: u64 = 128;
+const MOST_FILES: u64 = 2048;
 /// Files of this machine read at once.
 const NEAR_FILES: usize = 16;
 /// One connection's window, which bounds what comes in one round trip.
@@ -71,6 +74,7 @@ pub struct Checker {
     command: Option<HashCommand>,
     budget: Budget,
     bytes: u64,
+    told: Option<Arc<Ledger>>,
     by_command: AtomicBool,
     by_reading: AtomicBool,
 }
@@ -88,9 +92,19 @@ impl Checker {
             command,
             budget: Budget::new(files, limiter),
             bytes: totals.bytes,
+            told: None,
             by_command: AtomicBool::new(false),
             by_reading: AtomicBool::new(false),
             server,
+        }
+    }
+
+    /// What is checked counts as the bytes that are done.
+    pub fn telling(self, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            budget: self.budget.telling(Arc::clone(ledger)),
+            told: Some(Arc::clone(ledger)),
+            ..self
         }
     }
 
@@ -159,8 +173,14 @@ impl Checker {
         }
         let paths: Vec<Vec<u8>> = files.iter().map(|(index, _)| claims[*index].spot.path()).collect();
         for ((index, root), hash) in files.iter().zip(command.hashes(&paths).await.unwrap_or_default()) {
-            proven[*index] = *root == hash;
-            self.by_command.fetch_or(*root == hash, Relaxed);
+            if *root != hash {
+                continue;
+            }
+            proven[*index] = true;
+            self.by_command.store(true, Relaxed);
+            if let (Some(ledger), Want::File { size, .. }) = (&self.told, &claims[*index].want) {
+                ledger.acknowledged(*size);
+            }
         }
         proven
     }
@@ -195,11 +215,8 @@ impl Checker {
 
 fn files_at_once(server: &Server) -> usize {
     let allowed = server.first().and_then(|line| line.sftp.limits().max_handles);
-    let allowed = allowed.map_or(FILES_A_SESSION, |handles| {
-        usize::try_from(handles / 2).unwrap_or(usize::MAX)
-    });
-    let sessions = server.count().max(1);
-    (FILES_A_SESSION.min(allowed) * sessions).min(MOST_FILES)
+    let each = allowed.map_or(FILES_UNTOLD, |handles| FILES_A_SESSION.min(handles / 2));
+    (each * server.count().max(1) as u64).min(MOST_FILES) as usize
 }
 
 /// How many sessions read so many bytes fastest: each brings a window in a round trip and costs some to open.

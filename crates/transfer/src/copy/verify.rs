@@ -15,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use super::base::{Base, blocking};
 use super::item::Spot;
 use super::large::read_range;
+use super::ledger::Ledger;
 use super::server::Server;
 use super::shared::REQUEST;
 use super::trouble::Trouble;
@@ -38,6 +39,8 @@ pub struct Budget {
     most_files: u32,
     memory: Semaphore,
     limiter: Option<Arc<Limiter>>,
+    /// Who is told of what was read.
+    told: Option<Arc<Ledger>>,
 }
 
 impl Budget {
@@ -49,6 +52,22 @@ impl Budget {
             most_files: u32::try_from(files).unwrap_or(u32::MAX),
             memory: Semaphore::new(MEMORY),
             limiter,
+            told: None,
+        }
+    }
+
+    /// What is read counts as the bytes that are done.
+    pub fn telling(self, ledger: Arc<Ledger>) -> Self {
+        ledger.content_begins();
+        Self {
+            told: Some(ledger),
+            ..self
+        }
+    }
+
+    fn tell(&self, bytes: u64) {
+        if let Some(ledger) = &self.told {
+            ledger.acknowledged(bytes);
         }
     }
 
@@ -72,12 +91,7 @@ impl Budget {
     }
 }
 
-/// The hash of a file as it stands; none if its size is not `size`.
-pub async fn hash_spot(spot: &Spot, size: u64) -> Result<Option<Hash>, Trouble> {
-    hash_within(spot, size, &Budget::new(1, None)).await
-}
-
-/// [`hash_spot`] beside others that share a budget.
+/// The hash of a file as it stands; none if its size is not `size`. Others may share the budget.
 pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Option<Hash>, Trouble> {
     let _open = budget.file(size).await?;
     match &spot.base {
@@ -87,7 +101,9 @@ pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Opti
             if size <= PIECE {
                 let _held = budget.memory(size).await?;
                 budget.over_network(size).await;
-                return server.run(|sftp| hash_small(sftp, path.clone(), size)).await;
+                let hash = server.run(|sftp| hash_small(sftp, path.clone(), size)).await?;
+                budget.tell(size);
+                return Ok(hash);
             }
             hash_far(server, path, size, budget).await
         }
@@ -97,12 +113,15 @@ pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Opti
 /// Takes the values of all pieces, in any order, until one is none: then the size is another.
 async fn gather(
     size: u64,
+    budget: &Budget,
     mut pieces: impl futures_util::Stream<Item = Result<(u64, Option<Cv>), Trouble>> + Unpin,
 ) -> Result<Option<Hash>, Trouble> {
     let mut tree = TreeHasher::new(size);
     while let Some(piece) = pieces.next().await {
         let (index, cv) = piece?;
         let Some(cv) = cv else { return Ok(None) };
+        let range = piece_range(size, index);
+        budget.tell(range.end - range.start);
         // What does not fit shows as a tree that does not end.
         let _ = tree.add(index, cv);
     }
@@ -140,7 +159,10 @@ async fn hash_near(root: &Arc<Root>, rel: &[u8], size: u64, budget: &Budget) -> 
     });
     let source = match opened.await? {
         Opened::OtherSize => return Ok(None),
-        Opened::Small(hash) => return Ok(Some(hash)),
+        Opened::Small(hash) => {
+            budget.tell(size);
+            return Ok(Some(hash));
+        }
         Opened::Large(source) => source,
     };
     drop(held);
@@ -158,7 +180,12 @@ async fn hash_near(root: &Arc<Root>, rel: &[u8], size: u64, budget: &Budget) -> 
             .await
         }
     });
-    gather(size, std::pin::pin!(pieces.buffer_unordered(NEAR_PIECES_AT_ONCE))).await
+    gather(
+        size,
+        budget,
+        std::pin::pin!(pieces.buffer_unordered(NEAR_PIECES_AT_ONCE)),
+    )
+    .await
 }
 
 enum Opened {
@@ -212,7 +239,7 @@ async fn hash_far(server: &Server, path: Vec<u8>, size: u64, budget: &Budget) ->
         }
     });
     let pieces = std::pin::pin!(pieces.buffer_unordered(PIECES_AT_ONCE));
-    let hash = gather(size, pieces);
+    let hash = gather(size, budget, pieces);
     // One byte past the end: a file that is longer is another file.
     let past = server.run(|sftp| {
         let file = &file;
@@ -273,6 +300,10 @@ mod tests {
     use super::*;
     use crate::local::root::Links;
 
+    async fn hash(spot: &Spot, size: u64) -> Option<Hash> {
+        hash_within(spot, size, &Budget::new(1, None)).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_file_has_its_hash_at_its_size_and_at_no_other() {
         let dir = tempfile::tempdir().unwrap();
@@ -285,14 +316,10 @@ mod tests {
                 base: base.clone(),
                 rel: b"f".to_vec(),
             };
-            assert_eq!(
-                hash_spot(&spot, size).await.unwrap(),
-                Some(hash_whole(&content)),
-                "{size}"
-            );
-            assert_eq!(hash_spot(&spot, size + 1).await.unwrap(), None, "{size}");
+            assert_eq!(hash(&spot, size).await, Some(hash_whole(&content)), "{size}");
+            assert_eq!(hash(&spot, size + 1).await, None, "{size}");
             if size > 0 {
-                assert_eq!(hash_spot(&spot, size - 1).await.unwrap(), None, "{size}");
+                assert_eq!(hash(&spot, size - 1).await, None, "{size}");
             }
         }
     }
