@@ -167,11 +167,7 @@ async fn open(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
     let result = large.open(shared, ends).await;
     if let Ok(wrong) = &result {
         if !wrong.is_empty() {
-            let bytes: u64 = wrong
-                .iter()
-                .flat_map(|(start, end)| start..end)
-                .map(|index| large.piece_at(index).len)
-                .sum();
+            let bytes = large.bytes_of(wrong);
             shared.ledger.bytes.fetch_sub(bytes, Relaxed);
             shared.ledger.resumed_bytes.fetch_sub(bytes, Relaxed);
             shared.plan().undo(file, wrong);
@@ -187,6 +183,7 @@ async fn open(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
         }
         // Whatever half of it was opened is closed and taken away again.
         let _ = large.discard(shared, ends).await;
+        large.remove_left(shared).await;
         shared.log.abandoned(&large.item);
         shared.forget(file);
     }
@@ -204,7 +201,15 @@ async fn move_piece(shared: &Arc<Shared>, ends: &Ends, piece: Piece, job: &Job) 
     match result {
         Ok(cv) if first => {
             shared.log.piece(&large.item, piece.index, cv);
-            large.unsynced().acknowledged(piece.index, piece.len, shared.now());
+            if ends.target.as_ref().is_some_and(|sftp| sftp.is_closed()) {
+                // The host may have crashed after this answer.
+                large.unsynced().doubtful(piece.index, cv);
+            } else {
+                large
+                    .unsynced()
+                    .acknowledged(piece.index, cv, piece.len, shared.now());
+                shared.heard(ends);
+            }
             shared.ledger.acknowledged(piece.len);
         }
         Ok(_) => {}
@@ -222,12 +227,29 @@ async fn move_piece(shared: &Arc<Shared>, ends: &Ends, piece: Piece, job: &Job) 
 
 async fn finish(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
     let Some(large) = large(shared, file) else { return };
-    let result = large.finish(shared, ends).await;
+    let result = match large.recheck(shared, ends).await {
+        Ok(wrong) if wrong.is_empty() => large.finish(shared, ends).await,
+        Ok(wrong) => {
+            let bytes = large.bytes_of(&wrong);
+            shared.ledger.bytes.fetch_sub(bytes, Relaxed);
+            shared.ledger.retries.fetch_add(1, Relaxed);
+            let mut plan = shared.plan();
+            plan.undo(file, &wrong);
+            plan.done(ends.lane, job, Outcome::Again, shared.now());
+            return;
+        }
+        Err(trouble) => Err(trouble),
+    };
     let outcome = outcome(&result);
     match &result {
         Ok(stored) => {
             let hash = if shared.wants_hashes { large.hash() } else { None };
             shared.finished(&large.item, stored, hash);
+            if !large.unsynced().is_settled() {
+                shared
+                    .log
+                    .finished_lately(&large.item, (stored.size, hash), shared.now());
+            }
             shared.log.flush();
         }
         Err(trouble) if trouble.is_lost() => {
