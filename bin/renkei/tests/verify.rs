@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use renkei_testkit::fault::{Fault, Plan};
 use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::sshd::{Account, Builder, Sftp};
-use renkei_testkit::{FaultServer, Renkei, Sshd, Tree};
+use renkei_testkit::{FaultServer, Renkei, Sshd, Tree, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -214,6 +214,48 @@ fn a_file_that_arrived_wrong_fails_and_is_sent_again_by_the_same_command() {
     let outcome = lab.cp(server.sshd(), words);
     ends_with(0, "\"verified\":\"read_back\"", &outcome);
     assert_eq!(number(&outcome, "sent_bytes"), 7, "{}", outcome.text());
+}
+
+/// Starts a slow copy whose file is read back, and waits until the file stands, so that it is being verified.
+fn verifying(lab: &Lab, sshd: &Sshd, words: &[&str]) -> Running {
+    let mut program = lab.renkei.command();
+    program.current_dir(lab.folder.path());
+    program.args([OsStr::new("cp"), OsStr::new("-F"), sshd.ssh_config().as_os_str()]);
+    program.args(words).args(["--limit", "4M"]);
+    let mut running = Running::start(program).unwrap();
+    wait::until("the copy to stand", || lab.path("copy").exists() || running.has_ended()).unwrap();
+    assert!(!running.has_ended(), "{}", running.stderr());
+    running
+}
+
+/// A server without hash commands, and a file that takes seconds to be read back.
+fn slow() -> (Lab, Sshd, String) {
+    let lab = Lab::new();
+    let sshd = Sshd::builder()
+        .option("ForceCommand internal-sftp")
+        .sftp(Sftp::Internal);
+    Tree::new(lab.path("src")).unwrap().file("large", 8 << 20).unwrap();
+    let far = format!("testhost:{}", lab.path("copy").display());
+    (lab, sshd.start().unwrap(), far)
+}
+
+#[test]
+fn connections_that_are_lost_while_verifying_are_replaced() {
+    let (lab, sshd, far) = slow();
+    let running = verifying(&lab, &sshd, &["--verify", "src/large", &far]);
+    sshd.drop_all_connections();
+    ends_with(0, ", verified (read back)", &running.finish().unwrap());
+}
+
+#[test]
+fn a_verification_that_was_interrupted_goes_on_without_sending_anything() {
+    let (lab, sshd, far) = slow();
+    let running = verifying(&lab, &sshd, &["--verify", "src/large", &far]);
+    running.interrupt();
+    ends_with(130, "", &running.finish().unwrap());
+    let outcome = lab.cp(&sshd, ["--verify", "--json", "src/large", &far]);
+    ends_with(0, "\"verified\":\"read_back\"", &outcome);
+    assert_eq!(number(&outcome, "sent_bytes"), 0, "{}", outcome.text());
 }
 
 // ---- manifests ------------------------------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ impl Check {
                 journal: None,
                 verified: checker.verified(),
             }),
-            Err(trouble) => Err(End::because(Ending::Lost, trouble.reason())),
+            Err(Trouble::Ended) => Err(End::because(Ending::Lost, "the connection was lost")),
+            Err(trouble) => Err(End::because(Ending::SomeFailed, trouble.reason())),
         }
     }
 
