@@ -36,6 +36,16 @@ pub async fn refuse(source: &Spot, target: &Spot, is_dir: bool) -> Result<(), Tr
     Ok(())
 }
 
+/// Whether a link to a directory leads to the directory that it stands in or to one above. Servers tell no inode numbers,
+/// so there the paths are compared.
+pub async fn leads_above(link: &Spot, dir: &Spot) -> Result<bool, Trouble> {
+    let Base::Far { server, .. } = &link.base else { return Ok(false) };
+    let real = |path: Vec<u8>| async move { server.run(|sftp| real_far(sftp, path.clone())).await };
+    let (to, from) = tokio::join!(real(link.path()), real(dir.path()));
+    let (Some(to), Some(from)) = (to?, from?) else { return Ok(false) };
+    Ok(to == from || from.starts_with(&join(&to, b"")))
+}
+
 /// The path without links; of what is not there yet, by its directory.
 fn real_near(path: &[u8]) -> Option<Vec<u8>> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -14,9 +14,12 @@ use futures_util::stream::FuturesUnordered;
 use renkei_plan::PIECE;
 
 use super::base::{Made, Names};
+use super::choice::Choice;
 use super::facts::Facts;
 use super::item::{Item, Spot};
 use super::landing::join;
+use super::listed;
+use super::same;
 use super::shared::Shared;
 use super::trouble::Trouble;
 use crate::event::Event;
@@ -44,16 +47,54 @@ pub struct Placed {
 }
 
 /// A directory still to be listed.
-struct Dir {
+pub struct Dir {
     index: u32,
     /// Path below the source.
     below: Vec<u8>,
-    source: Spot,
-    target: Spot,
+    pub source: Spot,
+    pub target: Spot,
     facts: Facts,
     depth: usize,
     /// The directories above, to find loops when links are followed.
     above: Vec<FileId>,
+}
+
+impl Dir {
+    /// A directory below this one.
+    pub fn child(&self, below: Vec<u8>, facts: Facts, target: Spot) -> Self {
+        let source = Spot {
+            base: self.source.base.clone(),
+            rel: join(&self.source.rel, &below),
+        };
+        let mut above = self.above.clone();
+        above.extend(facts.id);
+        Self {
+            index: self.index,
+            below,
+            source,
+            target,
+            facts,
+            depth: self.depth + 1,
+            above,
+        }
+    }
+
+    /// What is set when everything in it is done.
+    pub fn end(&self) -> DirEnd {
+        DirEnd {
+            target: self.target.clone(),
+            facts: self.facts,
+        }
+    }
+}
+
+/// What was found under one name.
+pub struct Found {
+    /// Path below the source.
+    pub below: Vec<u8>,
+    pub source: Spot,
+    pub target: Spot,
+    pub facts: Facts,
 }
 
 /// A directory whose attributes are set at the end.
@@ -80,6 +121,7 @@ pub struct Walk {
     filters: Filters,
     serial: AtomicU64,
     hard_links: std::sync::Mutex<HardLinks>,
+    choice: Choice,
 }
 
 #[derive(Default)]
@@ -90,11 +132,13 @@ struct HardLinks {
 
 impl Walk {
     pub fn new(shared: Arc<Shared>, filters: Filters, first_serial: u64) -> Self {
+        let choice = Choice::new(shared.request.existing);
         Self {
             shared,
             filters,
             serial: AtomicU64::new(first_serial),
             hard_links: std::sync::Mutex::default(),
+            choice,
         }
     }
 
@@ -128,6 +172,15 @@ impl Walk {
                     self.offer(item, placed.standing).await?;
                 }
             }
+        }
+        if let Some(names) = &self.shared.request.files_from {
+            let mut below = Vec::new();
+            for top in &waiting {
+                let (ends, dirs) = listed::walk(self, top, names).await?;
+                rest.dirs.extend(ends);
+                below.extend(dirs);
+            }
+            waiting = below;
         }
         // Depth first, so that what waits stays short.
         waiting.reverse();
@@ -251,7 +304,8 @@ impl Walk {
                 base: dir.source.base.clone(),
                 rel: join(&dir.source.rel, &name),
             };
-            if facts.kind == Kind::Link && self.shared.request.follow {
+            let through_link = facts.kind == Kind::Link && self.shared.request.follow;
+            if through_link {
                 match source.base.stat(&source.rel).await {
                     Ok(Some(through)) => facts = through,
                     Ok(None) => {
@@ -274,7 +328,11 @@ impl Walk {
                 base: dir.target.base.clone(),
                 rel: join(&dir.target.rel, &name),
             };
-            let stands = standing.get(&name).copied();
+            let mut stands = standing.get(&name).copied();
+            if let Some(there) = stands.filter(|there| self.is_in_the_way(&facts, there)) {
+                self.delete_one(target.clone(), there).await?;
+                stands = None;
+            }
             match facts.kind {
                 Kind::File => {
                     let placed = Placed {
@@ -285,18 +343,19 @@ impl Walk {
                         standing: None,
                     };
                     let item = self.item(&placed, below);
-                    if !self.shared.log.is_resumed() {
+                    if !self.shared.log.is_resumed() && !self.choice.takes_time() {
                         self.offer(item, stands).await?;
                         continue;
                     }
-                    // What an earlier run did has to be looked at: that is a round trip for each file.
+                    // What an earlier run did, or the content, has to be looked at: a round trip for each file.
                     recalls.push(self.offer(item, stands));
                     if recalls.len() >= RECALLS_AT_ONCE {
                         recalls.next().await.transpose()?;
                     }
                 }
                 Kind::Dir => {
-                    let loops = facts.id.is_some_and(|id| dir.above.contains(&id));
+                    let loops = facts.id.is_some_and(|id| dir.above.contains(&id))
+                        || (through_link && same::leads_above(&source, &dir.source).await?);
                     if loops {
                         self.shared
                             .ledger
@@ -327,6 +386,44 @@ impl Walk {
         while links.next().await.transpose()?.is_some() {}
         while recalls.next().await.transpose()?.is_some() {}
         Ok(())
+    }
+
+    /// Makes the directory at the target, without a look into it.
+    pub async fn make(&self, dir: &Dir) -> Result<(), Trouble> {
+        if self.shared.request.dry_run {
+            self.would("mkdir", &dir.target.path(), 0);
+            return Ok(());
+        }
+        self.shared.log.made();
+        dir.target.base.make_dir(&dir.target.rel).await.map(drop)
+    }
+
+    /// Hands out what a list names: a file, link or special file.
+    pub async fn one(&self, top: &Dir, found: Found) -> Result<(), Trouble> {
+        let Found { below, source, target, facts } = found;
+        let looked = self.shared.request.existing != Existing::Replace;
+        let stands = if looked { target.base.lstat(&target.rel).await? } else { None };
+        match facts.kind {
+            Kind::File => {
+                let placed = Placed { index: top.index, source, facts, target, standing: None };
+                let item = self.item(&placed, below);
+                self.offer(item, stands).await
+            }
+            Kind::Link => self.link((top.index, below), source, target, stands).await,
+            kind => {
+                self.shared.ledger.left_out(&source.path(), kind.name());
+                Ok(())
+            }
+        }
+    }
+
+    pub fn tell_missing(&self, source: &Spot) {
+        let reason = "there is no such file or directory".to_owned();
+        self.shared.ledger.failed_because(&source.path(), reason);
+    }
+
+    pub fn tell(&self, source: &Spot, trouble: &Trouble) {
+        self.shared.ledger.failed(&source.path(), trouble);
     }
 
     async fn link(
@@ -374,7 +471,11 @@ impl Walk {
 
     /// Hands a file to the plan unless it is to be left alone.
     async fn offer(&self, item: Item, standing: Option<Facts>) -> Result<(), Trouble> {
-        if let Some(reason) = standing.and_then(|standing| self.keeps(&item.facts, &standing)) {
+        let kept = match standing {
+            Some(standing) => self.choice.keeps(&item, &standing).await?,
+            None => None,
+        };
+        if let Some(reason) = kept {
             self.shared.ledger.skipped(&item.shown(), reason);
             self.shared.proof.file(&item, item.facts.size, None);
             return Ok(());
@@ -410,26 +511,12 @@ impl Walk {
         Ok(())
     }
 
-    /// Why a file that stands at the target is left alone.
-    fn keeps(&self, facts: &Facts, standing: &Facts) -> Option<&'static str> {
-        match self.shared.request.existing {
-            Existing::Replace | Existing::SkipSameContent => None,
-            Existing::Keep => Some("something is there already"),
-            Existing::SkipSameTime => {
-                let same = standing.kind == Kind::File
-                    && standing.size == facts.size
-                    && standing.mtime.secs == facts.mtime.secs;
-                same.then_some("same size and time")
-            }
-        }
-    }
-
     /// The place of the first name of the same file, if there was one; else this becomes the first.
     fn first_name(&self, item: &Item) -> Option<Spot> {
         let id = item.facts.id?;
         let mut links = self.hard_links.lock().ok()?;
         match links.firsts.get(&id) {
-            Some(first) => Some(first.clone()),
+            Some(first) => first.shares_base(&item.target).then(|| first.clone()),
             None => {
                 links.firsts.insert(id, item.target.clone());
                 None
@@ -492,6 +579,12 @@ impl Walk {
             self.delete_one(spot, facts).await?;
         }
         Ok(())
+    }
+
+    /// With `--delete` the target becomes what the source is, also where a directory stands for a file or a file for a
+    /// directory; without it that is an error.
+    fn is_in_the_way(&self, facts: &Facts, there: &Facts) -> bool {
+        self.shared.request.delete && facts.is_dir() != there.is_dir()
     }
 
     async fn delete_one(&self, top: Spot, facts: Facts) -> Result<(), Trouble> {
