@@ -18,8 +18,8 @@ mod hash_command;
 mod item;
 mod landing;
 mod lane;
-mod large;
 mod listed;
+mod large;
 mod ledger;
 mod leg;
 mod log;
@@ -30,6 +30,7 @@ mod publish;
 mod recent;
 mod resume;
 mod same;
+mod seen;
 mod server;
 mod sessions;
 mod shared;
@@ -342,7 +343,7 @@ impl Copy {
                 journal: None,
                 verified,
             }),
-            Err(trouble) => Ok(End::because(Ending::Lost, trouble.reason())),
+            Err(_) => Ok(End::because(Ending::Lost, "the connection was lost")),
         }
     }
 
