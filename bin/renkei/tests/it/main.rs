@@ -16,5 +16,8 @@ mod mscp;
 mod names;
 mod options;
 mod places;
+mod resume;
+mod resume_breaks;
+mod resume_damage;
 mod servers;
 mod whole;

@@ -153,6 +153,8 @@ impl Log {
                 cvs: Cow::Owned(vec![cv]),
                 at,
             });
+            // One write for each MiB, so that nothing is ever told as done that a killed run would not know of.
+            self.flush();
         }
     }
 
