@@ -86,11 +86,12 @@ fn many_files_share_many_connections() {
     let proxy = TcpProxy::start(lab.sshd().address()).unwrap();
     let config = lab.sshd().ssh_config_via(proxy.port()).unwrap();
     let mut command = lab.renkei().command();
-    command.arg("cp").arg("-F").arg(config).args(["--connections", "4"]);
+    command.arg("cp").arg("-F").arg(config).args(["-v", "--connections", "4"]);
     command.args(lab.words(Way::Up, &[], &["tree", "up"]));
-    ends_with(&Running::start(command).unwrap().finish().unwrap(), 0);
+    let outcome = Running::start(command).unwrap().finish().unwrap();
+    ends_with(&outcome, 0);
     lab.assert_same("tree", "up", ALL);
-    assert_eq!(proxy.most_open(), 4);
+    assert_eq!(proxy.most_open(), 4, "{} were opened: {}", proxy.accepted(), outcome.text());
 }
 
 #[test]

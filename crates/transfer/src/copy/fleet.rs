@@ -145,6 +145,8 @@ pub struct Fleet {
     route: Route,
     tuner: Tuner,
     lanes: HashMap<LaneId, Working>,
+    /// Sessions whose lane was retired: they stay open, and are taken before others are opened.
+    spare: Vec<Lines>,
     next: u32,
     ends: JoinSet<(LaneId, LaneEnd)>,
     opening: JoinSet<Result<Lines, LineError>>,
@@ -170,6 +172,7 @@ impl Fleet {
             route,
             tuner: Tuner::new(bounds),
             lanes: HashMap::new(),
+            spare: Vec::new(),
             next: 0,
             ends: JoinSet::new(),
             opening,
@@ -242,6 +245,9 @@ impl Fleet {
                 self.ended(id, end);
             }
         }
+        for lines in std::mem::take(&mut self.spare) {
+            self.part(&lines, LaneEnd::Idle);
+        }
         self.shared.log.flush();
     }
 
@@ -273,6 +279,10 @@ impl Fleet {
             // How many log in at the same time is the dialer's to limit.
             let more = target - up - opening;
             for _ in 0..more {
+                if let Some(lines) = self.spare.pop() {
+                    self.join(lines);
+                    continue;
+                }
                 let route = self.route.clone();
                 self.opening.spawn(async move { Lines::open(&route).await });
                 if !self.shared.request.tuning.interval.is_zero() {
@@ -342,20 +352,9 @@ impl Fleet {
 
     fn ended(&mut self, id: LaneId, end: LaneEnd) {
         let Some(lane) = self.lanes.remove(&id) else { return };
-        let lost = |server: &Option<Arc<Server>>, line: &Option<Line>| {
-            if let (Some(server), Some(line)) = (server, line) {
-                self.shared
-                    .ledger
-                    .requests
-                    .fetch_add(line.sftp.requests_sent(), Relaxed);
-                if end == LaneEnd::Lost {
-                    server.leave(&line.sftp);
-                }
-            }
-        };
-        lost(&self.route.source, &lane.lines.source);
-        if !self.route.is_within_one() {
-            lost(&self.route.target, &lane.lines.target);
+        match end {
+            LaneEnd::Idle => self.spare.push(lane.lines),
+            LaneEnd::Lost | LaneEnd::Stopped => self.part(&lane.lines, end),
         }
         if self.lanes.is_empty() {
             self.up_since = None;
@@ -368,6 +367,25 @@ impl Fleet {
             self.shared.ledger.retry("a connection was lost and is replaced".into());
         }
         self.tell_connections();
+    }
+
+    /// The last of a lane's sessions.
+    fn part(&self, lines: &Lines, end: LaneEnd) {
+        let part = |server: &Option<Arc<Server>>, line: &Option<Line>| {
+            if let (Some(server), Some(line)) = (server, line) {
+                self.shared
+                    .ledger
+                    .requests
+                    .fetch_add(line.sftp.requests_sent(), Relaxed);
+                if end == LaneEnd::Lost {
+                    server.leave(&line.sftp);
+                }
+            }
+        };
+        part(&self.route.source, &lines.source);
+        if !self.route.is_within_one() {
+            part(&self.route.target, &lines.target);
+        }
     }
 
     fn tell_connections(&self) {
