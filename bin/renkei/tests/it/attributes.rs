@@ -12,7 +12,9 @@ const LONG_AGO: u64 = 1_000_000_000;
 
 fn make_old(lab: &Lab, name: &str) {
     let time = SystemTime::UNIX_EPOCH + Duration::new(LONG_AGO, 123_456_789);
-    let times = FileTimes::new().set_modified(time).set_accessed(time + Duration::from_secs(7));
+    let times = FileTimes::new()
+        .set_modified(time)
+        .set_accessed(time + Duration::from_secs(7));
     File::open(lab.path(name)).unwrap().set_times(times).unwrap();
 }
 

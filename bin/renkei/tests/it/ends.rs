@@ -55,7 +55,11 @@ fn a_login_that_is_refused_ends_with_3() {
     fs::write(lab.sshd().authorized_keys(), "").unwrap();
     let outcome = lab.copy(Way::Up, &[], &["a", "b"]);
     ends_with(&outcome, 3);
-    assert!(outcome.stderr.contains("testhost") || outcome.stderr.contains("127.0.0.1"), "{}", outcome.text());
+    assert!(
+        outcome.stderr.contains("testhost") || outcome.stderr.contains("127.0.0.1"),
+        "{}",
+        outcome.text()
+    );
 }
 
 #[test]
@@ -94,7 +98,9 @@ fn interrupted_ends_with_130_and_can_be_resumed() {
         assert!(!lab.exists(format!("{target}/large")));
         let summary = crate::support::summary(&outcome);
         assert_eq!(summary["ending"], "interrupted");
-        let id = summary["journal"].as_str().unwrap_or_else(|| panic!("no journal: {summary}"));
+        let id = summary["journal"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no journal: {summary}"));
         let list = lab.renkei().run(["cp", "--resume-list"]).unwrap();
         assert!(list.stdout.contains(id), "{}", list.text());
     }
@@ -157,12 +163,20 @@ fn quiet_says_nothing_whatever_happens() {
     for (words, code) in [(["tree", "copy"], 0), (["missing", "copy"], 1)] {
         let outcome = lab.copy(Way::Up, &["-q"], &words);
         ends_with(&outcome, code);
-        assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{}", outcome.text());
+        assert!(
+            outcome.stdout.is_empty() && outcome.stderr.is_empty(),
+            "{}",
+            outcome.text()
+        );
     }
     lab.sshd().kill();
     let outcome = lab.copy(Way::Up, &["-q"], &["tree", "copy"]);
     ends_with(&outcome, 3);
-    assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{}", outcome.text());
+    assert!(
+        outcome.stdout.is_empty() && outcome.stderr.is_empty(),
+        "{}",
+        outcome.text()
+    );
 }
 
 #[test]
@@ -173,8 +187,11 @@ fn json_is_an_event_a_line_and_ends_with_the_summary_whatever_happens() {
         for way in WAYS {
             let outcome = lab.copy(way, &["--json"], paths);
             ends_with(&outcome, code);
-            let events: Vec<Value> =
-                outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+            let events: Vec<Value> = outcome
+                .stdout
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+                .collect();
             assert_eq!(events[0]["event"], "start");
             let last = &events[events.len() - 1];
             assert_eq!((&last["event"], &last["exit_code"]), (&"summary".into(), &code.into()));

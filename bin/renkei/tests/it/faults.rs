@@ -11,7 +11,12 @@ use crate::support::{ALL, Lab, WAYS, Way, ends_with, summary};
 fn upload_with_refusals(request: Request, status: Status) {
     let mut rng = Rng::for_purpose("refusals");
     let (nth, times) = (rng.within(1..450), rng.within(1..20));
-    let lab = Lab::faulty(&Plan::new().with(Fault::Refuse { request, nth, times, status }));
+    let lab = Lab::faulty(&Plan::new().with(Fault::Refuse {
+        request,
+        nth,
+        times,
+        status,
+    }));
     lab.tree("tree").small_files(500, 3000).unwrap();
     let outcome = lab.copy(Way::Up, &["--json"], &["tree", "up"]);
     ends_with(&outcome, 1);
@@ -37,7 +42,10 @@ fn only_the_failed_are_missing(lab: &Lab, target: &str, outcome: &renkei_testkit
             Ok(content) => assert!(content == fs::read(&source).unwrap(), "{name} is wrong"),
             Err(_) => {
                 missing += 1;
-                assert!(failed.contains(&source.display().to_string()), "{name} is missing and was not named");
+                assert!(
+                    failed.contains(&source.display().to_string()),
+                    "{name} is missing and was not named"
+                );
             }
         }
     }
@@ -74,9 +82,17 @@ fn a_refused_rename_fails_its_file_only() {
 #[test]
 fn a_refused_open_or_read_of_a_source_fails_its_file_only() {
     let mut rng = Rng::for_purpose("refusals of sources");
-    for (request, status) in [(Request::Open, Status::PermissionDenied), (Request::Read, Status::Failure)] {
+    for (request, status) in [
+        (Request::Open, Status::PermissionDenied),
+        (Request::Read, Status::Failure),
+    ] {
         let (nth, times) = (rng.within(1..450), rng.within(1..20));
-        let lab = Lab::faulty(&Plan::new().with(Fault::Refuse { request, nth, times, status }));
+        let lab = Lab::faulty(&Plan::new().with(Fault::Refuse {
+            request,
+            nth,
+            times,
+            status,
+        }));
         lab.tree("tree").small_files(500, 3000).unwrap();
         let outcome = lab.copy(Way::Down, &["--json"], &["tree", "down"]);
         ends_with(&outcome, 1);
@@ -90,8 +106,17 @@ fn a_refused_step_of_a_large_file_leaves_the_old_one() {
     let mut rng = Rng::for_purpose("refusals of large files");
     for request in [Request::Write, Request::Fsetstat, Request::Close, Request::Rename] {
         // Each step but WRITE comes once or a few times in a large file.
-        let nth = if request == Request::Write { rng.within(1..40) } else { 1 };
-        let lab = Lab::faulty(&Plan::new().with(Fault::Refuse { request, nth, times: 1000, status: Status::Failure }));
+        let nth = if request == Request::Write {
+            rng.within(1..40)
+        } else {
+            1
+        };
+        let lab = Lab::faulty(&Plan::new().with(Fault::Refuse {
+            request,
+            nth,
+            times: 1000,
+            status: Status::Failure,
+        }));
         lab.tree("tree").file("large", 12 << 20).unwrap();
         lab.file("up/large", "old");
         let outcome = lab.copy(Way::Up, &[], &["tree/large", "up"]);
@@ -105,7 +130,12 @@ fn a_refused_step_of_a_large_file_leaves_the_old_one() {
 #[test]
 fn a_refused_read_of_a_large_file_leaves_the_old_one() {
     let nth = Rng::for_purpose("refused read").within(1..40);
-    let plan = Plan::new().with(Fault::Refuse { request: Request::Read, nth, times: 1000, status: Status::Failure });
+    let plan = Plan::new().with(Fault::Refuse {
+        request: Request::Read,
+        nth,
+        times: 1000,
+        status: Status::Failure,
+    });
     let lab = Lab::faulty(&plan);
     lab.tree("tree").file("large", 12 << 20).unwrap();
     lab.file("down/large", "old");
@@ -126,7 +156,10 @@ fn a_far_disk_that_fills_up_fails_the_rest_and_harms_nothing() {
     for number in 0..500 {
         let name = format!("small{:04}/{number:06}", number / 100);
         if let Ok(content) = fs::read(lab.path(format!("up/{name}"))) {
-            assert!(content == fs::read(lab.path(format!("tree/{name}"))).unwrap(), "{name} is wrong");
+            assert!(
+                content == fs::read(lab.path(format!("tree/{name}"))).unwrap(),
+                "{name} is wrong"
+            );
             stand += 1;
         }
     }
@@ -165,30 +198,54 @@ fn without_posix_rename_the_old_file_makes_room() {
 fn without_posix_rename_a_refused_rename_brings_the_old_file_back() {
     // To nothing refused (a file is there), aside, then into place.
     for nth in 1..4 {
-        let refuse = Fault::Refuse { request: Request::Rename, nth, times: 1, status: Status::Failure };
+        let refuse = Fault::Refuse {
+            request: Request::Rename,
+            nth,
+            times: 1,
+            status: Status::Failure,
+        };
         let lab = Lab::faulty(&Plan::new().with(Fault::Without(Extension::PosixRename)).with(refuse));
         lab.file("a", "new");
         lab.file("up/a", "old");
         let outcome = lab.copy(Way::Up, &[], &["a", "up"]);
         let content = lab.read("up/a");
-        assert_eq!(content, if outcome.status.success() { "new" } else { "old" }, "{nth} {}", outcome.text());
+        assert_eq!(
+            content,
+            if outcome.status.success() { "new" } else { "old" },
+            "{nth} {}",
+            outcome.text()
+        );
         assert_eq!(lab.names("up"), ["a"], "{nth}");
     }
 }
 
 #[test]
 fn without_any_extension_all_is_copied() {
-    copies_well_in_spite_of(&Extension::ALL.into_iter().fold(Plan::new(), |plan, it| plan.with(Fault::Without(it))));
+    copies_well_in_spite_of(
+        &Extension::ALL
+            .into_iter()
+            .fold(Plan::new(), |plan, it| plan.with(Fault::Without(it))),
+    );
 }
 
 #[test]
 fn the_limits_of_a_server_are_kept() {
-    copies_well_in_spite_of(&Plan::new().with(Fault::Limits { packet: 34_000, read: 10_000, write: 7_000, handles: 1000 }));
+    copies_well_in_spite_of(&Plan::new().with(Fault::Limits {
+        packet: 34_000,
+        read: 10_000,
+        write: 7_000,
+        handles: 1000,
+    }));
 }
 
 #[test]
 fn a_server_with_few_handles_is_not_asked_for_more() {
-    copies_well_in_spite_of(&Plan::new().with(Fault::Limits { packet: 262_144, read: 262_144, write: 261_120, handles: 60 }));
+    copies_well_in_spite_of(&Plan::new().with(Fault::Limits {
+        packet: 262_144,
+        read: 262_144,
+        write: 261_120,
+        handles: 60,
+    }));
 }
 
 #[test]
@@ -256,7 +313,10 @@ fn a_name_that_leads_out_of_the_target_is_refused_and_the_rest_is_copied() {
 fn a_link_that_comes_before_a_directory_of_its_name_is_not_written_through() {
     let lab = Lab::new();
     lab.dir("outside");
-    let trap = Fault::LinkBefore { name: b"trap".to_vec(), target: lab.path("outside").into_os_string().into_encoded_bytes() };
+    let trap = Fault::LinkBefore {
+        name: b"trap".to_vec(),
+        target: lab.path("outside").into_os_string().into_encoded_bytes(),
+    };
     let faulty = Lab::faulty(&Plan::new().with(trap));
     faulty.file("tree/trap/file", "evil");
     faulty.file("tree/good", "1");
@@ -280,7 +340,11 @@ fn sizes_that_lie_make_no_bytes_up() {
             };
             let original = fs::read(lab.path(format!("tree/{name}"))).unwrap();
             let told = original.len().saturating_add_signed(off.min(0) as isize);
-            assert!(copied == original || copied == original[..told], "{name} has {} bytes", copied.len());
+            assert!(
+                copied == original || copied == original[..told],
+                "{name} has {} bytes",
+                copied.len()
+            );
         }
         lab.assert_clean("down");
     }
@@ -289,7 +353,12 @@ fn sizes_that_lie_make_no_bytes_up() {
 #[test]
 fn the_words_of_a_server_reach_no_terminal_raw() {
     let plan = Plan::new().with(Fault::StatusText(b"\x1b[2Jgone\x07".to_vec()));
-    let lab = Lab::faulty(&plan.with(Fault::Refuse { request: Request::Open, nth: 1, times: 9, status: Status::Failure }));
+    let lab = Lab::faulty(&plan.with(Fault::Refuse {
+        request: Request::Open,
+        nth: 1,
+        times: 9,
+        status: Status::Failure,
+    }));
     lab.file("a", "1");
     for options in [&["-v"][..], &["--json"]] {
         let outcome = lab.copy(Way::Up, options, &["a", "b"]);

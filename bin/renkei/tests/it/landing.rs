@@ -149,7 +149,11 @@ fn two_sources_of_one_name_are_refused_before_anything_is_done() {
     for way in WAYS {
         let outcome = lab.copy(way, &[], &["one/a", "two/a", "target/"]);
         ends_with(&outcome, 1);
-        assert!(outcome.stderr.contains("two sources are called `a`"), "{}", outcome.text());
+        assert!(
+            outcome.stderr.contains("two sources are called `a`"),
+            "{}",
+            outcome.text()
+        );
         assert!(!lab.exists("target/a"));
     }
 }
@@ -192,7 +196,10 @@ fn a_read_only_source_arrives_with_its_mode() {
         lab.copy_well(way, &[], &["a", "b", &format!("{target}/")]);
         // And once more onto what is now read-only.
         lab.copy_well(way, &[], &["a", "b", &format!("{target}/")]);
-        assert_eq!((lab.mode(&format!("{target}/a")), lab.mode(&format!("{target}/b"))), (0o444, 0o400));
+        assert_eq!(
+            (lab.mode(&format!("{target}/a")), lab.mode(&format!("{target}/b"))),
+            (0o444, 0o400)
+        );
     }
 }
 
@@ -211,7 +218,11 @@ fn source_and_target_being_one_file_does_not_harm_it() {
         let outcome = lab.cp(["a", target]);
         ends_with(&outcome, 1);
         assert!(outcome.stderr.contains("the same"), "{}", outcome.text());
-        assert_eq!((lab.read("a"), lab.read("hard")), ("content".into(), "content".into()), "{target}");
+        assert_eq!(
+            (lab.read("a"), lab.read("hard")),
+            ("content".into(), "content".into()),
+            "{target}"
+        );
     }
 }
 
@@ -236,7 +247,13 @@ fn a_directory_cannot_land_where_a_file_stands() {
         let outcome = lab.copy(way, &[], &["tree", &target]);
         ends_with(&outcome, 1);
         assert!(outcome.stderr.contains("tree/x"), "{}", outcome.text());
-        assert_eq!((lab.read(format!("{target}/tree/x")), lab.read(format!("{target}/tree/z"))), ("stays".into(), "2".into()));
+        assert_eq!(
+            (
+                lab.read(format!("{target}/tree/x")),
+                lab.read(format!("{target}/tree/z"))
+            ),
+            ("stays".into(), "2".into())
+        );
     }
 }
 

@@ -66,7 +66,11 @@ fn with_follow_what_links_point_at_is_copied_and_loops_end() {
     for way in WAYS {
         let target = format!("{way:?}");
         let outcome = lab.copy(way, &["--follow"], &["tree", &target]);
-        assert!(outcome.status.success() || outcome.code() == Some(1), "{}", outcome.text());
+        assert!(
+            outcome.status.success() || outcome.code() == Some(1),
+            "{}",
+            outcome.text()
+        );
         assert_eq!(lab.read(format!("{target}/to-file")), "2");
         assert_eq!(lab.read(format!("{target}/to-dir/deep/a")), "1");
         assert!(!lab.path(format!("{target}/to-file")).is_symlink());
@@ -100,7 +104,12 @@ fn a_link_given_as_source_is_followed() {
     for way in WAYS {
         let target = format!("{way:?}");
         lab.copy_well(way, &[], &["to-file", "to-dir", &format!("{target}/")]);
-        assert!(lab.path(format!("{target}/to-file")).symlink_metadata().unwrap().is_file());
+        assert!(
+            lab.path(format!("{target}/to-file"))
+                .symlink_metadata()
+                .unwrap()
+                .is_file()
+        );
         lab.assert_same("dir", &format!("{target}/to-dir"), ALL);
     }
 }
@@ -185,8 +194,16 @@ fn tree_with_hard_links(lab: &Lab) -> Tree {
 
 #[test]
 fn a_refused_hard_link_becomes_a_copy_and_is_said_once() {
-    let refuse = Fault::Refuse { request: Request::Hardlink, nth: 1, times: 1000, status: Status::OpUnsupported };
-    for plan in [Plan::new().with(Fault::Without(Extension::Hardlink)), Plan::new().with(refuse)] {
+    let refuse = Fault::Refuse {
+        request: Request::Hardlink,
+        nth: 1,
+        times: 1000,
+        status: Status::OpUnsupported,
+    };
+    for plan in [
+        Plan::new().with(Fault::Without(Extension::Hardlink)),
+        Plan::new().with(refuse),
+    ] {
         let lab = Lab::faulty(&plan);
         lab.tree("tree").hard_links().unwrap();
         fs::hard_link(lab.path("tree/hard-one"), lab.path("tree/hard-three")).unwrap();

@@ -17,7 +17,10 @@ fn mscp(lab: &Lab) -> Command {
         symlink(lab.renkei().program(), &link).unwrap();
     }
     let mut command = lab.renkei().prepare(Command::new(link));
-    command.current_dir(lab.path(".")).arg("-F").arg(lab.sshd().ssh_config());
+    command
+        .current_dir(lab.path("."))
+        .arg("-F")
+        .arg(lab.sshd().ssh_config());
     command
 }
 
@@ -33,7 +36,10 @@ fn every_option_is_taken_and_the_copy_is_right() {
     let mut tree = lab.tree("tree");
     tree.mixed(10, 3000).unwrap();
     tree.file("large", 3 << 20).unwrap();
-    let (port, identity) = (lab.sshd().port().to_string(), lab.sshd().identity().display().to_string());
+    let (port, identity) = (
+        lab.sshd().port().to_string(),
+        lab.sshd().identity().display().to_string(),
+    );
     let options: [&[&str]; 12] = [
         &["-n", "2", "-m", "3", "-u", "4", "-I", "0"],
         &["-s", "1m", "-S", "2m", "-a", "16", "-b", "32k"],
@@ -54,7 +60,11 @@ fn every_option_is_taken_and_the_copy_is_right() {
         let outcome = well(run(&lab, lab.words(way, options, &["tree", &target])));
         lab.assert_same("tree", &target, ALL);
         if options.contains(&"-q") {
-            assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{}", outcome.text());
+            assert!(
+                outcome.stdout.is_empty() && outcome.stderr.is_empty(),
+                "{}",
+                outcome.text()
+            );
         }
         if options.contains(&"-p") {
             lab.assert_same("tree", &target, &[What::Times]);
@@ -66,7 +76,13 @@ fn every_option_is_taken_and_the_copy_is_right() {
 fn what_the_host_or_kernel_cannot_do_fails() {
     let lab = Lab::new();
     lab.file("a", "1");
-    for options in [&["-6"][..], &["-g", "nosuch"], &["-c", "nosuch"], &["-o", "HostKeyAlgorithms=ssh-dss"], &["-P", "1"]] {
+    for options in [
+        &["-6"][..],
+        &["-g", "nosuch"],
+        &["-c", "nosuch"],
+        &["-o", "HostKeyAlgorithms=ssh-dss"],
+        &["-P", "1"],
+    ] {
         let outcome = run(&lab, lab.words(Way::Up, options, &["a", "b"]));
         assert_ne!(outcome.code(), Some(0), "{options:?} {}", outcome.text());
         assert!(!lab.exists("b"));
@@ -79,7 +95,11 @@ fn a_dry_run_copies_nothing_and_shows_the_plan() {
     lab.file("tree/a", "1");
     for way in WAYS {
         let outcome = well(run(&lab, lab.words(way, &["-D", "-vv"], &["tree", "copy"])));
-        assert!(outcome.stdout.contains("tree/a") || outcome.stdout.contains("copy/a"), "{}", outcome.text());
+        assert!(
+            outcome.stdout.contains("tree/a") || outcome.stdout.contains("copy/a"),
+            "{}",
+            outcome.text()
+        );
         assert!(!lab.exists("copy"));
     }
 }
@@ -91,7 +111,10 @@ fn connections_that_have_nothing_to_do_are_not_waited_for() {
     lab.file("b", "2");
     for way in WAYS {
         let target = format!("{way:?}");
-        well(run(&lab, lab.words(way, &["-n", "20", "-I", "86400"], &["a", "b", &target])));
+        well(run(
+            &lab,
+            lab.words(way, &["-n", "20", "-I", "86400"], &["a", "b", &target]),
+        ));
         assert_eq!(lab.names(&target), ["a", "b"]);
     }
 }
@@ -102,10 +125,17 @@ fn the_password_comes_from_the_environment_and_a_wrong_one_fails_once() {
     lab.file("a", "1");
     for (password, code) in [("open sesame", 0), ("wrong", 3)] {
         let mut command = mscp(&lab);
-        command.env("MSCP_SSH_AUTH_PASSWORD", password).args(["a", "testhost:b"]);
+        command
+            .env("MSCP_SSH_AUTH_PASSWORD", password)
+            .args(["a", "testhost:b"]);
         ends_with(&Running::start(command).unwrap().finish().unwrap(), code);
     }
-    assert_eq!(lab.sshd().count_in_log("Failed password"), 1, "{}", lab.sshd().log_text());
+    assert_eq!(
+        lab.sshd().count_in_log("Failed password"),
+        1,
+        "{}",
+        lab.sshd().log_text()
+    );
 }
 
 #[test]

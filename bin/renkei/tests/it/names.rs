@@ -33,9 +33,14 @@ fn every_name_arrives_as_a_source_of_its_own() {
             let path = lab.path("tree").join(OsStr::from_bytes(&name));
             words.push(if way == Way::Up { path.into() } else { lab.far(path) });
         }
-        words.push(if way == Way::Up { lab.far(&target) } else { target.clone().into() });
+        words.push(if way == Way::Up {
+            lab.far(&target)
+        } else {
+            target.clone().into()
+        });
         lab.cp_well(words);
-        fs::remove_dir_all(lab.path("tree/dir").with_file_name(OsStr::from_bytes(b"dir\xff \n\"'"))).unwrap_or_default();
+        fs::remove_dir_all(lab.path("tree/dir").with_file_name(OsStr::from_bytes(b"dir\xff \n\"'")))
+            .unwrap_or_default();
         lab.assert_same("tree", &format!("{way:?}"), ALL);
     }
 }
@@ -89,7 +94,17 @@ fn the_name_of_a_failure_is_exact_in_json() {
     let name = OsString::from_vec(b"no\xffsuch\n".to_vec());
     let outcome = lab.cp([OsString::from("--json"), lab.far(&name), "target".into()]);
     ends_with(&outcome, 1);
-    let failed = outcome.events().into_iter().find(|event| event["event"] == "failed").unwrap();
-    let hex: String = lab.path(&name).as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let failed = outcome
+        .events()
+        .into_iter()
+        .find(|event| event["event"] == "failed")
+        .unwrap();
+    let hex: String = lab
+        .path(&name)
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(failed["path_hex"], hex.as_str());
 }

@@ -14,7 +14,11 @@ fn picture(lab: &Lab, name: &str) -> Vec<(std::path::PathBuf, u32, i64, i64, Vec
         .into_iter()
         .map(|path| {
             let metadata = path.symlink_metadata().unwrap();
-            let content = if metadata.is_file() { fs::read(&path).unwrap() } else { vec![] };
+            let content = if metadata.is_file() {
+                fs::read(&path).unwrap()
+            } else {
+                vec![]
+            };
             (path, metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), content)
         })
         .collect();
@@ -72,7 +76,11 @@ fn a_single_file_is_updated_too() {
         for (files, skipped) in [(1, 0), (0, 1)] {
             let outcome = lab.copy_well(way, &["-u", "--json"], &["a", &target]);
             let summary = summary(&outcome);
-            assert_eq!((&summary["files"], &summary["skipped"]), (&files.into(), &skipped.into()), "{summary}");
+            assert_eq!(
+                (&summary["files"], &summary["skipped"]),
+                (&files.into(), &skipped.into()),
+                "{summary}"
+            );
         }
     }
 }
@@ -117,7 +125,11 @@ fn delete_makes_a_true_mirror() {
         assert_eq!(picture(&lab, &target), before);
         let outcome = lab.copy_well(way, &["--delete", "--json", "-T"], &["tree", &target]);
         lab.assert_same("tree", &target, ALL);
-        assert!(summary(&outcome)["deleted"].as_u64().unwrap() >= 4, "{}", outcome.text());
+        assert!(
+            summary(&outcome)["deleted"].as_u64().unwrap() >= 4,
+            "{}",
+            outcome.text()
+        );
         assert!(fs::exists("/etc/passwd").unwrap());
     }
 }
@@ -195,7 +207,10 @@ fn a_directory_to_be_repeated_needs_to_be_told_its_place() {
             let outcome = lab.copy(way, &[option], &["tree", "target"]);
             ends_with(&outcome, 2);
             let said = &outcome.stderr;
-            assert!(said.contains("-T") && said.contains("target/` ") && said.contains("target/tree"), "{said}");
+            assert!(
+                said.contains("-T") && said.contains("target/` ") && said.contains("target/tree"),
+                "{said}"
+            );
             assert!(!lab.exists("target"));
         }
         lab.copy_well(Way::Up, &[option], &["tree", &format!("{option}/")]);
@@ -232,10 +247,18 @@ fn holes_stay_holes_with_sparse() {
         let target = format!("{way:?}");
         if way == Way::Down {
             // SFTP does not tell where the holes are; a smaller one is read through.
-            File::options().write(true).open(lab.path("tree/file")).unwrap().set_len(40 << 20).unwrap();
+            File::options()
+                .write(true)
+                .open(lab.path("tree/file"))
+                .unwrap()
+                .set_len(40 << 20)
+                .unwrap();
         }
         lab.copy_well(way, &["--sparse"], &["tree/file", &target]);
         lab.assert_same("tree/file", &target, ALL);
-        assert!(lab.path(&target).metadata().unwrap().blocks() * 512 < 4 << 20, "it is full of zeros");
+        assert!(
+            lab.path(&target).metadata().unwrap().blocks() * 512 < 4 << 20,
+            "it is full of zeros"
+        );
     }
 }

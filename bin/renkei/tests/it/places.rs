@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
-use renkei_testkit::{FaultServer, Sshd};
 use renkei_testkit::fault::{Extension, Fault, Plan};
+use renkei_testkit::{FaultServer, Sshd};
 
 use crate::support::{ALL, Lab, ends_with, well};
 
@@ -18,8 +18,16 @@ fn both(lab: &Lab, other: &Sshd) -> PathBuf {
 /// `renkei cp` with that configuration.
 fn cp(lab: &Lab, config: &std::path::Path, words: &[OsString]) -> renkei_testkit::renkei::Outcome {
     let mut command = lab.renkei().command();
-    command.arg("cp").arg("-F").arg(config).args(words).current_dir(lab.path("."));
-    renkei_testkit::renkei::Running::start(command).unwrap().finish().unwrap()
+    command
+        .arg("cp")
+        .arg("-F")
+        .arg(config)
+        .args(words)
+        .current_dir(lab.path("."));
+    renkei_testkit::renkei::Running::start(command)
+        .unwrap()
+        .finish()
+        .unwrap()
 }
 
 #[test]
@@ -40,7 +48,10 @@ fn a_v6_address_stands_in_brackets() {
     let lab = Lab::with(Sshd::builder().option("ListenAddress ::1").start().unwrap());
     lab.file("a", "content");
     lab.cp_well(["a".to_owned(), format!("[::1]:{}", lab.path("up").display())]);
-    lab.cp_well([format!("{}@[::1]:{}", lab.sshd().user(), lab.path("up").display()), "down".to_owned()]);
+    lab.cp_well([
+        format!("{}@[::1]:{}", lab.sshd().user(), lab.path("up").display()),
+        "down".to_owned(),
+    ]);
     assert_eq!(lab.read("down"), "content");
     lab.cp_well([
         "-6".to_owned(),
@@ -48,7 +59,14 @@ fn a_v6_address_stands_in_brackets() {
         "six".to_owned(),
     ]);
     assert_eq!(lab.read("six"), "content");
-    ends_with(&lab.cp(["-4".to_owned(), "a".to_owned(), format!("[::1]:{}", lab.path("four").display())]), 3);
+    ends_with(
+        &lab.cp([
+            "-4".to_owned(),
+            "a".to_owned(),
+            format!("[::1]:{}", lab.path("four").display()),
+        ]),
+        3,
+    );
 }
 
 #[test]
@@ -56,11 +74,24 @@ fn everything_about_a_server_can_be_said_by_options() {
     let lab = Lab::new();
     lab.file("a", "content");
     let mut command = lab.renkei().command();
-    command.current_dir(lab.path(".")).args(["cp", "-F", "none", "-l", lab.sshd().user()]);
-    command.arg("-P").arg(lab.sshd().port().to_string()).arg("-i").arg(lab.sshd().identity());
-    command.arg("-o").arg(format!("UserKnownHostsFile={}", lab.sshd().known_hosts().display()));
+    command
+        .current_dir(lab.path("."))
+        .args(["cp", "-F", "none", "-l", lab.sshd().user()]);
+    command
+        .arg("-P")
+        .arg(lab.sshd().port().to_string())
+        .arg("-i")
+        .arg(lab.sshd().identity());
+    command
+        .arg("-o")
+        .arg(format!("UserKnownHostsFile={}", lab.sshd().known_hosts().display()));
     command.arg("a").arg(format!("127.0.0.1:{}", lab.path("b").display()));
-    well(renkei_testkit::renkei::Running::start(command).unwrap().finish().unwrap());
+    well(
+        renkei_testkit::renkei::Running::start(command)
+            .unwrap()
+            .finish()
+            .unwrap(),
+    );
     assert_eq!(lab.read("b"), "content");
 }
 
@@ -72,7 +103,11 @@ fn a_copy_goes_through_a_jump_host() {
     lab.tree("tree").mixed(30, 50_000).unwrap();
     let up = ["-J".into(), "jump".into(), "tree".into(), lab.far("up")];
     well(cp(&lab, &config, &up));
-    well(cp(&lab, &config, &["-o".into(), "ProxyJump=jump".into(), lab.far("up"), "down".into()]));
+    well(cp(
+        &lab,
+        &config,
+        &["-o".into(), "ProxyJump=jump".into(), lab.far("up"), "down".into()],
+    ));
     lab.assert_same("tree", "down", ALL);
     assert!(jump.count_in_log("Accepted publickey") >= 2, "{}", jump.log_text());
 }
@@ -94,7 +129,10 @@ fn a_jump_host_that_is_not_known_is_named() {
 fn a_copy_goes_through_a_proxy_command() {
     let lab = Lab::new();
     lab.tree("tree").mixed(10, 3_000_000).unwrap();
-    let proxy = format!("ProxyCommand=sh -c 'exec 3<>/dev/tcp/127.0.0.1/{}; cat <&3 & cat >&3; kill $!'", lab.sshd().port());
+    let proxy = format!(
+        "ProxyCommand=sh -c 'exec 3<>/dev/tcp/127.0.0.1/{}; cat <&3 & cat >&3; kill $!'",
+        lab.sshd().port()
+    );
     let proxy = proxy.replacen("sh", "bash", 1);
     lab.cp_well(["-o".into(), proxy.into(), "tree".into(), lab.far("up")]);
     lab.assert_same("tree", "up", ALL);
@@ -170,8 +208,16 @@ fn sources_may_be_at_several_places() {
         lab.file(name, content);
     }
     let other = |name: &str| OsString::from(format!("other:{}", lab.path(name).display()));
-    for (target, name) in [("near".into(), "near"), (lab.far("far"), "far"), (other("more"), "more")] {
-        well(cp(&lab, &config, &["a".into(), lab.far("b"), other("c"), "d".into(), target]));
+    for (target, name) in [
+        ("near".into(), "near"),
+        (lab.far("far"), "far"),
+        (other("more"), "more"),
+    ] {
+        well(cp(
+            &lab,
+            &config,
+            &["a".into(), lab.far("b"), other("c"), "d".into(), target],
+        ));
         assert_eq!(lab.names(name), ["a", "b", "c", "d"]);
         lab.assert_same("d", &format!("{name}/d"), ALL);
         assert_eq!(lab.read(format!("{name}/b")), "2");

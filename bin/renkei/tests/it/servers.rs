@@ -27,14 +27,20 @@ fn copies_both_ways(lab: &Lab, options: &[&str]) {
 #[test]
 fn few_sessions_for_each_connection_are_enough() {
     let most = Rng::for_purpose("sessions").within(1..3);
-    copies_both_ways(&Lab::with(Sshd::builder().option(format!("MaxSessions {most}")).start().unwrap()), &[]);
+    copies_both_ways(
+        &Lab::with(Sshd::builder().option(format!("MaxSessions {most}")).start().unwrap()),
+        &[],
+    );
 }
 
 #[test]
 fn a_server_that_drops_most_startups_is_copied_to_all_the_same() {
     let most = Rng::for_purpose("startups").within(1..4);
     let line = format!("MaxStartups {most}:100:{most}");
-    copies_both_ways(&Lab::with(Sshd::builder().option(line).start().unwrap()), &["--connections", "8"]);
+    copies_both_ways(
+        &Lab::with(Sshd::builder().option(line).start().unwrap()),
+        &["--connections", "8"],
+    );
 }
 
 #[test]
@@ -76,7 +82,12 @@ fn no_more_connections_are_opened_than_there_is_work() {
     for way in WAYS {
         lab.copy_well(way, &["--connections", "16"], &["a", &format!("{way:?}")]);
     }
-    assert_eq!(lab.sshd().count_in_log("Accepted publickey"), 2, "{}", lab.sshd().log_text());
+    assert_eq!(
+        lab.sshd().count_in_log("Accepted publickey"),
+        2,
+        "{}",
+        lab.sshd().log_text()
+    );
 }
 
 #[test]
@@ -86,19 +97,34 @@ fn many_files_share_many_connections() {
     let proxy = TcpProxy::start(lab.sshd().address()).unwrap();
     let config = lab.sshd().ssh_config_via(proxy.port()).unwrap();
     let mut command = lab.renkei().command();
-    command.arg("cp").arg("-F").arg(config).args(["-v", "--connections", "4"]);
+    command
+        .arg("cp")
+        .arg("-F")
+        .arg(config)
+        .args(["-v", "--connections", "4"]);
     command.args(lab.words(Way::Up, &[], &["tree", "up"]));
     let outcome = Running::start(command).unwrap().finish().unwrap();
     ends_with(&outcome, 0);
     lab.assert_same("tree", "up", ALL);
-    assert_eq!(proxy.most_open(), 4, "{} were opened: {}", proxy.accepted(), outcome.text());
+    assert_eq!(
+        proxy.most_open(),
+        4,
+        "{} were opened: {}",
+        proxy.accepted(),
+        outcome.text()
+    );
 }
 
 #[test]
 fn every_cipher_of_openssh_that_is_offered_works() {
     let lab = Lab::new();
     lab.tree("tree").file("large", 3 << 20).unwrap();
-    for cipher in ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr"] {
+    for cipher in [
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "chacha20-poly1305@openssh.com",
+        "aes256-ctr",
+    ] {
         lab.copy_well(Way::Up, &["--cipher", cipher], &["tree/large", "up"]);
         lab.assert_same("tree/large", "up", ALL);
     }

@@ -173,7 +173,11 @@ impl Lab {
     /// `renkei cp` with the server's configuration and no other words.
     pub fn command(&self) -> Command {
         let mut command = self.renkei.command();
-        command.current_dir(self.folder.path()).arg("cp").arg("-F").arg(self.sshd().ssh_config());
+        command
+            .current_dir(self.folder.path())
+            .arg("cp")
+            .arg("-F")
+            .arg(self.sshd().ssh_config());
         command
     }
 
@@ -201,7 +205,11 @@ impl Lab {
         let near = |name: &str| OsString::from(format!("{}/{name}", self.folder.path().display()));
         let far = |name: &str| OsString::from(format!("testhost:{}/{name}", self.folder.path().display()));
         let mut words: Vec<OsString> = options.iter().map(OsString::from).collect();
-        words.extend(sources.iter().map(|name| if way == Way::Up { near(name) } else { far(name) }));
+        words.extend(
+            sources
+                .iter()
+                .map(|name| if way == Way::Up { near(name) } else { far(name) }),
+        );
         words.push(if way == Way::Up { far(target) } else { near(target) });
         words
     }
@@ -255,5 +263,6 @@ pub fn walk(dir: &Path) -> Vec<PathBuf> {
 
 /// Whether a copy would call its temporary file so.
 pub fn is_temporary(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".rk-"))
+    path.file_name()
+        .is_some_and(|name| name.as_bytes().starts_with(b".rk-"))
 }

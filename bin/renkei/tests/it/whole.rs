@@ -44,7 +44,10 @@ fn a_final_name_has_the_old_file_or_the_whole_new_one_at_any_moment() {
         assert_eq!(fs::read(&target).unwrap(), new);
         assert!(!temporary.is_empty());
         for name in temporary.iter().map(|path| path.file_name().unwrap()) {
-            assert!(name.len() <= 40 && !name.as_bytes().windows(6).any(|part| part == b"a-name"), "{name:?}");
+            assert!(
+                name.len() <= 40 && !name.as_bytes().windows(6).any(|part| part == b"a-name"),
+                "{name:?}"
+            );
         }
     }
 }
@@ -70,7 +73,10 @@ struct Small(PathBuf);
 impl Small {
     fn mount(path: PathBuf, size: &str) -> Self {
         let mut mount = Command::new("mount");
-        run(mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "renkei-test"]).arg(&path)).unwrap();
+        run(mount
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "renkei-test"])
+            .arg(&path))
+        .unwrap();
         Self(path)
     }
 }
@@ -123,7 +129,10 @@ fn every_file_is_whole(source: &Path, copy: &Path) -> usize {
     let files: Vec<_> = walk(copy).into_iter().filter(|path| path.is_file()).collect();
     for path in &files {
         let original = source.join(path.strip_prefix(copy).unwrap());
-        assert!(fs::read(path).unwrap() == fs::read(original).unwrap(), "{path:?} is wrong");
+        assert!(
+            fs::read(path).unwrap() == fs::read(original).unwrap(),
+            "{path:?} is wrong"
+        );
     }
     files.len()
 }
@@ -155,9 +164,16 @@ fn where_neither_directory_nor_file_may_be_written_that_is_the_reason() {
     for target in ["closed", "closed/new"] {
         let outcome = lab.copy(Way::Up, &[], &["a", target]);
         ends_with(&outcome, 1);
-        assert!(outcome.stderr.to_lowercase().contains("permission denied"), "{}", outcome.text());
+        assert!(
+            outcome.stderr.to_lowercase().contains("permission denied"),
+            "{}",
+            outcome.text()
+        );
     }
-    assert_eq!((lab.names("closed"), lab.read("closed/a")), (vec![OsString::from("a")], "old".to_owned()));
+    assert_eq!(
+        (lab.names("closed"), lab.read("closed/a")),
+        (vec![OsString::from("a")], "old".to_owned())
+    );
 }
 
 #[test]
@@ -192,7 +208,11 @@ fn a_source_of_this_machine_that_cannot_be_read_fails_alone() {
     lab.set_mode("to", 0o777);
     let mut command = Command::new(program);
     // Nobody in particular.
-    command.uid(47_012).gid(47_012).current_dir(lab.path(".")).env("HOME", lab.path("to"));
+    command
+        .uid(47_012)
+        .gid(47_012)
+        .current_dir(lab.path("."))
+        .env("HOME", lab.path("to"));
     command.env_remove("XDG_STATE_HOME").args(["cp", "tree", "to/copy"]);
     let outcome = Running::start(command).unwrap().finish().unwrap();
     ends_with(&outcome, 1);
@@ -234,7 +254,12 @@ fn a_source_that_shrinks_or_grows_meanwhile_is_never_half() {
         let target = format!("{way:?}");
         let mut running = lab.start(lab.words(way, &["--json", "--limit", "16M"], &["tree/large", &target]));
         running.wait_for_bytes(2 << 20).unwrap();
-        fs::File::options().write(true).open(&source).unwrap().set_len(10 << 20).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&source)
+            .unwrap()
+            .set_len(10 << 20)
+            .unwrap();
         let outcome = running.finish().unwrap();
         if outcome.status.success() {
             lab.assert_same("tree/large", &target, ALL);
