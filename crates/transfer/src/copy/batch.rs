@@ -8,12 +8,14 @@ use futures_util::future::join_all;
 use renkei_plan::Outcome;
 use renkei_ssh::sftp::{Attrs, Handle, OpenFlags, Reply, Sftp, StatusCode, WriteBuf};
 use renkei_types::tree_hash::{Root as Hash, hash_whole};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::base::{Base, blocking, far_path, sibling};
 use super::facts::Facts;
 use super::item::{Ends, Item};
 use super::publish;
 use super::shared::Shared;
+use super::there;
 use super::trouble::Trouble;
 use crate::local::batch::{SmallSource, SmallTarget, load_batch, store_batch, store_batch_in_place};
 use crate::local::output::{Existing as NearExisting, Manner};
@@ -21,11 +23,15 @@ use crate::request::Existing;
 
 /// A small file may have grown to this much since the scan and is still taken whole.
 const MOST_GROWTH: u64 = 4 << 20;
+/// What is asked for at once of a small file that has grown.
+const REST: u64 = 32 << 10;
 
 /// Content on its way.
 struct Content {
     parts: Vec<Bytes>,
     facts: Facts,
+    /// For what the file has grown by since the scan; the plan counts only with what was found.
+    grown: Option<OwnedSemaphorePermit>,
 }
 
 impl Content {
@@ -48,13 +54,19 @@ pub async fn copy(shared: &Arc<Shared>, ends: &Ends, items: &[Arc<Item>]) -> Vec
     shared
         .log
         .begin(items.iter().map(Arc::as_ref), &shared.temps, shared.request.in_place);
-    let loaded = load(shared, ends, items).await;
-    shared.ledger.content_begins();
-    let hashes: Vec<Option<Hash>> = loaded
-        .iter()
-        .map(|content| shared.hash_small(content.as_ref().ok()))
-        .collect();
-    let stored = store(shared, ends, items, loaded).await;
+    let (stored, hashes) = if ends.copies_by_itself(shared) && !shared.request.in_place {
+        shared.ledger.content_begins();
+        let stored = join_all(items.iter().map(|item| there::copy(shared, ends, item))).await;
+        (stored, vec![None; items.len()])
+    } else {
+        let loaded = load(shared, ends, items).await;
+        shared.ledger.content_begins();
+        let hashes: Vec<Option<Hash>> = loaded
+            .iter()
+            .map(|content| shared.hash_small(content.as_ref().ok()))
+            .collect();
+        (store(shared, ends, items, loaded).await, hashes)
+    };
     let outcomes = items
         .iter()
         .zip(stored)
@@ -134,6 +146,7 @@ async fn load(shared: &Shared, ends: &Ends, items: &[Arc<Item>]) -> Vec<Result<C
             Ok(Content {
                 parts,
                 facts: Facts::from(&loaded.meta),
+                grown: None,
             })
         })
         .collect()
@@ -176,50 +189,60 @@ async fn load_far(shared: &Shared, ends: &Ends, item: &Item) -> Result<Content, 
         Content {
             parts,
             facts: item.facts,
+            grown: None,
         }
     } else {
         // Shorter or longer than the scan saw: read what follows until the server says that this is the end.
-        read_rest(sftp, (&path, most), parts, end).await.map(|parts| {
-            let size = parts.iter().map(|part| part.len() as u64).sum();
-            Content {
-                parts,
-                facts: Facts { size, ..item.facts },
-            }
-        })?
+        let mut content = Content {
+            parts,
+            facts: item.facts,
+            grown: None,
+        };
+        read_rest(shared, sftp, (&path, most.min(REST)), &mut content).await?;
+        content.facts.size = content.len();
+        content
     };
     drop(close.await);
     Ok(content)
 }
 
+/// Reads to the end. So many files at once, of a server that may send without end, must not fill the memory: room for
+/// what they have grown by is taken before it is asked for.
 async fn read_rest(
+    shared: &Shared,
     sftp: &Sftp,
     (path, most): (&[u8], u64),
-    mut parts: Vec<Bytes>,
-    mut end: u64,
-) -> Result<Vec<Bytes>, Trouble> {
+    content: &mut Content,
+) -> Result<(), Trouble> {
     let handle = sftp
         .open(path, OpenFlags::READ, &Attrs::none())
         .await
         .map_err(Trouble::far("open", path))?;
-    loop {
-        let part = match sftp.read(&handle, end, most as u32).await {
-            Ok(part) => part,
-            Err(error) => {
-                let _ = sftp.close(&handle).await;
-                return Err(Trouble::far("read", path)(error));
+    let mut held = 0;
+    let result = loop {
+        let end = content.len();
+        let beyond = (end + most).saturating_sub(content.facts.size);
+        if beyond > held {
+            let Ok(room) = Arc::clone(&shared.grown).try_acquire_many_owned((beyond - held) as u32) else {
+                break Err(Trouble::Changed { path: path.to_vec() });
+            };
+            match &mut content.grown {
+                Some(grown) => grown.merge(room),
+                none => *none = Some(room),
             }
-        };
-        if part.is_empty() {
-            let _ = sftp.close(&handle).await;
-            return Ok(parts);
+            held = beyond;
         }
-        end += part.len() as u64;
-        parts.push(part);
+        match sftp.read(&handle, end, most as u32).await {
+            Ok(part) if part.is_empty() => break Ok(()),
+            Ok(part) => content.parts.push(part),
+            Err(error) => break Err(Trouble::far("read", path)(error)),
+        }
         if end > MOST_GROWTH {
-            let _ = sftp.close(&handle).await;
-            return Err(Trouble::Changed { path: path.to_vec() });
+            break Err(Trouble::Changed { path: path.to_vec() });
         }
-    }
+    };
+    let _ = sftp.close(&handle).await;
+    result
 }
 
 // ---- store ----------------------------------------------------------------------------------------------------------

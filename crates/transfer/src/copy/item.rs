@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::base::Base;
 use super::facts::Facts;
 use super::publish::TempNames;
+use super::shared::Shared;
 use super::trouble::Trouble;
 
 /// Handles of a session that are left for listings and large files.
@@ -105,12 +106,16 @@ impl Ends {
         self.target.as_ref().ok_or(Trouble::Ended)
     }
 
-    pub fn sessions(&self) -> impl Iterator<Item = &Sftp> {
-        self.source.iter().chain(self.target.iter())
-    }
-
-    pub fn is_lost(&self) -> bool {
-        self.sessions().any(Sftp::is_closed)
+    /// Whether both files are at one session whose server copies by itself. Not where the content has to be seen here,
+    /// or a rate be kept.
+    pub fn copies_by_itself(&self, shared: &Shared) -> bool {
+        let (Some(source), Some(target)) = (&self.source, &self.target) else { return false };
+        source.is_same(target)
+            && source.extensions().copy_data
+            && !shared.request.verify
+            && shared.request.manifest.is_none()
+            && !shared.request.sparse
+            && shared.limiter.is_none()
     }
 }
 

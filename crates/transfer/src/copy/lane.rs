@@ -193,25 +193,24 @@ async fn open(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
 async fn move_piece(shared: &Arc<Shared>, ends: &Ends, piece: Piece, job: &Job) {
     let Some(large) = large(shared, piece.file) else { return };
     let result = large.piece(shared, ends, piece).await;
-    if let Ok(cv) = &result {
-        large.acknowledged(piece.index, *cv);
+    // Written down before the plan knows: it may hand out the finish at once.
+    if let Ok(Some(cv)) = result {
+        large.acknowledged(piece.index, cv);
+        shared.log.piece(&large.item, piece.index, cv);
+        if ends.target.as_ref().is_some_and(|sftp| sftp.is_closed()) {
+            // The host may have crashed after this answer.
+            large.unsynced().doubtful(piece.index, cv);
+        } else {
+            large
+                .unsynced()
+                .acknowledged(piece.index, cv, piece.len, shared.now());
+            shared.heard(ends);
+        }
     }
     let outcome = outcome(&result);
     let first = shared.plan().done(ends.lane, job, outcome, shared.now());
     match result {
-        Ok(cv) if first => {
-            shared.log.piece(&large.item, piece.index, cv);
-            if ends.target.as_ref().is_some_and(|sftp| sftp.is_closed()) {
-                // The host may have crashed after this answer.
-                large.unsynced().doubtful(piece.index, cv);
-            } else {
-                large
-                    .unsynced()
-                    .acknowledged(piece.index, cv, piece.len, shared.now());
-                shared.heard(ends);
-            }
-            shared.ledger.acknowledged(piece.len);
-        }
+        Ok(_) if first => shared.ledger.acknowledged(piece.len),
         Ok(_) => {}
         Err(trouble) if trouble.is_lost() => {
             shared.ledger.retries.fetch_add(1, Relaxed);

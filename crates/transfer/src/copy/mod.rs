@@ -38,6 +38,7 @@ mod sources;
 mod spool;
 mod stop;
 mod sync;
+mod there;
 mod through;
 mod trouble;
 mod verify;

@@ -31,6 +31,8 @@ pub const REQUEST: u32 = 208 << 10;
 const DISK_JOBS: usize = 8;
 /// Files read back at the same time.
 const READ_BACK_FILES: usize = 64;
+/// Bytes that small files may have grown by since the scan, all that are in memory together.
+const MOST_GROWN: usize = 32 << 20;
 /// Write buffers kept for use again.
 const BUFFERS_KEPT: usize = 256;
 
@@ -51,6 +53,8 @@ pub struct Shared {
     pub wants_hashes: bool,
     pub buffers: Arc<BufPool>,
     pub disk: Semaphore,
+    /// Room for what small files have grown by, in bytes.
+    pub grown: Arc<Semaphore>,
     /// Lanes look for work again.
     pub wake: Notify,
     /// The walk may go on.
@@ -86,6 +90,7 @@ impl Shared {
             read_back: Budget::new(READ_BACK_FILES, None),
             buffers: Arc::new(BufPool::new(REQUEST as usize, BUFFERS_KEPT)),
             disk: Semaphore::new(DISK_JOBS),
+            grown: Arc::new(Semaphore::new(MOST_GROWN)),
             wake: Notify::new(),
             room: Notify::new(),
             plan: Mutex::new(Plan::new(Settings {
