@@ -154,6 +154,15 @@ fn a_download_is_read_back_from_the_disk() {
 }
 
 #[test]
+fn between_servers_it_is_the_target_that_is_asked() {
+    let (lab, sshd) = (Lab::with_tree(), account(&[]).start().unwrap());
+    ends_with(0, "copied", &lab.cp(&sshd, ["src", "testhost:there"]));
+    let words = ["--verify", "--manifest", "m", "testhost:there", "testhost:copy"];
+    ends_with(0, ", verified (hash command)", &lab.cp(&sshd, words));
+    ends_with(0, "checked", &lab.check(&sshd, ["m", "src"]));
+}
+
+#[test]
 fn little_is_read_back_without_asking() {
     let (lab, sshd) = (Lab::new(), account(&[]).start().unwrap());
     fs::write(lab.path("a"), "little").unwrap();
@@ -253,9 +262,12 @@ fn a_verification_that_was_interrupted_goes_on_without_sending_anything() {
     let running = verifying(&lab, &sshd, &["--verify", "src/large", &far]);
     running.interrupt();
     ends_with(130, "", &running.finish().unwrap());
-    let outcome = lab.cp(&sshd, ["--verify", "--json", "src/large", &far]);
+    let words = ["--verify", "--json", "--manifest", "m", "src/large", &far];
+    let outcome = lab.cp(&sshd, words);
     ends_with(0, "\"verified\":\"read_back\"", &outcome);
     assert_eq!(number(&outcome, "sent_bytes"), 0, "{}", outcome.text());
+    // What an earlier run brought is in the manifest too.
+    ends_with(0, "1 file", &lab.check(&sshd, ["m", "copy"]));
 }
 
 // ---- manifests ------------------------------------------------------------------------------------------------------
