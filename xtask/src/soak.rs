@@ -20,7 +20,6 @@ const LONGER: &[(&str, &str)] = &[
     ("RENKEI_SOAK", "1"),
     ("RENKEI_KILLS", "200"),
     ("RENKEI_FUZZ_SECONDS", "300"),
-    ("RENKEI_FUZZ_ROUNDS", "200000"),
     ("RENKEI_TREE_FILES", "200000"),
     ("RENKEI_SYNTHETIC_FILES", "5000000"),
     ("PROPTEST_CASES", "20000"),

@@ -1,15 +1,18 @@
 //! Replays `tests/corpus/journal`, and random changes of it: `raw-*` are whole journals, right and wrong; `records-*` are
 //! records without their checks (kind, length in two bytes, payload), which get right ones here so that what is behind
-//! the checks is tried too.
+//! the checks is tried too. `RENKEI_SEED` and `RENKEI_FUZZ_SECONDS` set where the changes begin and for how long they are
+//! tried.
 
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use renkei_plan::journal::{
     Decoder, Encoder, Header, Identity, Item, Record, RecordPlace, Replay, SourceIndex, UnixMillis,
 };
+use renkei_testkit::fuzz;
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/journal");
@@ -172,13 +175,24 @@ fn changed(bytes: &[u8], other: &[u8], changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 16 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
-
-    #[test]
-    fn changes_of_the_corpus_are_read_without_fault(one: Index, other: Index, changes in changes()) {
-        let files = corpus();
-        let (name, bytes) = one.get(&files);
-        try_file(name, &changed(bytes, &other.get(&files).1, &changes));
-    }
+#[test]
+fn changes_of_the_corpus_are_read_without_fault() {
+    let files = corpus();
+    let input = (any::<Index>(), any::<Index>(), changes());
+    fuzz::for_a_while("journal", |rng| {
+        let mut seed = [0; 32];
+        rng.fill(&mut seed);
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        let config = ProptestConfig {
+            cases: 256,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let tried = TestRunner::new_with_rng(config, rng).run(&input, |(one, other, changes)| {
+            let (name, bytes) = one.get(&files);
+            try_file(name, &changed(bytes, &other.get(&files).1, &changes));
+            Ok(())
+        });
+        tried.unwrap_or_else(|error| panic!("{error}"));
+    });
 }

@@ -1,12 +1,14 @@
 //! Replays `tests/corpus/known_hosts`: files that once were, or could be, trouble; and random changes of them.
 //!
-//! `RENKEI_FUZZ_ROUNDS` sets how many changes are tried.
+//! `RENKEI_SEED` and `RENKEI_FUZZ_SECONDS` set where the changes begin and for how long they are tried.
 
 use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use renkei_ssh::known_hosts::fuzz_known_hosts;
+use renkei_testkit::fuzz;
 
 fn corpus() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/known_hosts");
@@ -25,28 +27,30 @@ fn the_corpus_makes_no_panic() {
     }
 }
 
-fn rounds() -> u32 {
-    std::env::var("RENKEI_FUZZ_ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(2000)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: rounds(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn changes_of_the_corpus_make_no_panic(
-        file in any::<Index>(),
-        changes in prop::collection::vec((any::<Index>(), prop::collection::vec(any::<u8>(), 0..6), 0_usize..8), 0..6),
-    ) {
-        let files = corpus();
-        let mut data = file.get(&files).clone();
-        for (at, new, removed) in changes {
-            let at = at.index(data.len() + 1);
-            let end = (at + removed).min(data.len());
-            data.splice(at..end, new);
-        }
-        fuzz_known_hosts(&data);
-    }
+#[test]
+fn changes_of_the_corpus_make_no_panic() {
+    let files = corpus();
+    let change = (any::<Index>(), prop::collection::vec(any::<u8>(), 0..6), 0_usize..8);
+    let input = (any::<Index>(), prop::collection::vec(change, 0..6));
+    fuzz::for_a_while("known_hosts", |rng| {
+        let mut seed = [0; 32];
+        rng.fill(&mut seed);
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        let config = ProptestConfig {
+            cases: 256,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let tried = TestRunner::new_with_rng(config, rng).run(&input, |(file, changes)| {
+            let mut data = file.get(&files).clone();
+            for (at, new, removed) in changes {
+                let at = at.index(data.len() + 1);
+                let end = (at + removed).min(data.len());
+                data.splice(at..end, new);
+            }
+            fuzz_known_hosts(&data);
+            Ok(())
+        });
+        tried.unwrap_or_else(|error| panic!("{error}"));
+    });
 }

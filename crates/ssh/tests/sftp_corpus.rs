@@ -1,12 +1,13 @@
 //! Replays `tests/corpus/sftp`: packets (`packet-*`) and streams (`stream-*`, whose first byte says how the stream is cut)
 //! that once were, or could be, trouble; and random changes of them.
 //!
-//! `RENKEI_FUZZ_SEED` and `RENKEI_FUZZ_ROUNDS` set where the changes begin and how many are tried for each file.
+//! `RENKEI_SEED` and `RENKEI_FUZZ_SECONDS` set where the changes begin and for how long they are tried.
 
 use std::fs;
 use std::path::Path;
 
 use renkei_ssh::sftp::{fuzz_packet, fuzz_stream};
+use renkei_testkit::{fuzz, seed::Rng};
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/sftp");
@@ -43,30 +44,21 @@ fn the_corpus_makes_no_panic() {
 
 #[test]
 fn changes_of_the_corpus_make_no_panic() {
-    let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let seed = setting("RENKEI_FUZZ_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    let rounds = setting("RENKEI_FUZZ_ROUNDS").unwrap_or(2000);
-    println!("RENKEI_FUZZ_SEED={seed}");
-    let mut random = Random(seed);
     let files = corpus();
-    for (name, data) in &files {
-        for _ in 0..rounds {
+    fuzz::for_a_while("sftp", |rng| {
+        let mut random = Random(rng);
+        for (name, data) in &files {
             let other = &files[random.below(files.len())].1;
             replay(name, &random.change(data, other));
         }
-    }
+    });
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
+struct Random<'a>(&'a mut Rng);
 
-impl Random {
+impl Random<'_> {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// A number below `end`; 0 if that is 0.

@@ -5,6 +5,7 @@
 //! namespaces; only processes started here are ever ended. It does not judge results; tests do.
 
 pub mod fault;
+pub mod fuzz;
 pub mod keys;
 pub mod port;
 pub mod process;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::sample::Index;
+use renkei_testkit::fuzz;
 use renkei_transfer::manifest::{Entry, Fault, ManifestError, ManifestReader, ManifestWriter};
 use renkei_types::tree_hash::hash_whole;
 use tempfile::TempDir;
@@ -209,21 +209,24 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_the_corpus_is_taken_for_the_whole(one: Index, at: Index, bits in 1_u8.., insert: bool) {
-        let right: Vec<_> = corpus().into_iter().filter(|(name, _)| name.starts_with("whole-")).collect();
-        let mut bytes = one.get(&right).1.clone();
-        let at = at.index(bytes.len() + 1);
-        if insert || at == bytes.len() {
-            bytes.insert(at, bits);
-        } else {
-            bytes[at] ^= bits;
-        }
-        prop_assert!(read(&bytes).is_err());
-    }
-
-    #[test]
     fn arbitrary_bytes_are_read_without_fault(junk in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(read(&junk).is_err());
         prop_assert!(read(&[b"renkei-manifest 1\n", &junk[..]].concat()).is_err());
     }
+}
+
+/// `RENKEI_SEED` and `RENKEI_FUZZ_SECONDS` set where the changes begin and for how long they are tried.
+#[test]
+fn no_change_of_the_corpus_is_taken_for_the_whole() {
+    let right: Vec<_> = corpus().into_iter().filter(|(name, _)| name.starts_with("whole-")).collect();
+    fuzz::for_a_while("manifest", |rng| {
+        let (_, whole) = &right[rng.within(0..right.len() as u64) as usize];
+        let mut bytes = whole.clone();
+        let (at, bits) = (rng.within(0..bytes.len() as u64 + 1) as usize, rng.within(1..256) as u8);
+        match bytes.get_mut(at) {
+            Some(byte) if rng.unit() < 0.5 => *byte ^= bits,
+            _ => bytes.insert(at, bits),
+        }
+        assert!(read(&bytes).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
+    });
 }
