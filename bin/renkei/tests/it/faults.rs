@@ -291,6 +291,22 @@ fn a_server_that_drops_every_session_is_given_up() {
 }
 
 #[test]
+fn a_session_that_dies_before_anything_is_copied_is_replaced_or_given_up() {
+    for nth in [2, 4, 6, 9] {
+        let lab = Lab::faulty(&Plan::new().with(Fault::DieAt(nth)));
+        lab.file("tree/a", "1");
+        for way in WAYS {
+            let outcome = lab.copy(way, &["--timeout", "1s"], &["tree", &format!("{way:?}")]);
+            assert!(
+                matches!(outcome.code(), Some(0 | 3 | 4)),
+                "{nth} {way:?} {}",
+                outcome.text()
+            );
+        }
+    }
+}
+
+#[test]
 fn a_name_that_leads_out_of_the_target_is_refused_and_the_rest_is_copied() {
     for name in ["../escape", "/escape", "..", "a/../../escape", "nul\0name", ""] {
         let lab = Lab::faulty(&Plan::new().with(Fault::Name(name.into())));

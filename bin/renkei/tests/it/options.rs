@@ -262,3 +262,84 @@ fn holes_stay_holes_with_sparse() {
         );
     }
 }
+
+#[test]
+fn checksum_copies_what_differs_in_content_only() {
+    let lab = Lab::new();
+    for name in ["same", "other"] {
+        lab.file(format!("tree/{name}"), "content");
+    }
+    lab.tree("tree").file("large", 3 << 20).unwrap();
+    for way in WAYS {
+        let target = format!("{way:?}");
+        lab.copy_well(way, &["--preserve"], &["tree", &target]);
+        lab.file(format!("{target}/other"), "CONTENT");
+        for name in ["same", "other", "large"] {
+            set_time(&lab, &format!("{target}/{name}"), 1_000_000_000);
+        }
+        set_time(&lab, "tree/other", 1_000_000_000);
+        let options = ["--checksum", "--json", "-T"];
+        let outcome = lab.copy_well(way, &options, &["tree", &target]);
+        assert_eq!(summary(&outcome)["files"], 1, "{}", outcome.text());
+        lab.assert_same("tree", &target, ALL);
+        let again = summary(&lab.copy_well(way, &options, &["tree", &target]));
+        assert_eq!(
+            (&again["files"], &again["sent_bytes"]),
+            (&0.into(), &0.into()),
+            "{again}"
+        );
+    }
+}
+
+#[test]
+fn only_the_names_of_a_list_are_copied() {
+    let lab = Lab::new();
+    for name in ["a", "dir/b", "dir/c", "dir/deep/d", "other/e", "new\nline"] {
+        lab.file(format!("tree/{name}"), name);
+    }
+    lab.file("list", "a\ndir/b\ndir/deep\n");
+    lab.file("list0", "new\nline\0other/e\0");
+    for way in WAYS {
+        let target = format!("{way:?}");
+        let list = lab.path("list").display().to_string();
+        lab.copy_well(way, &["--files-from", &list], &["tree", &target]);
+        assert_eq!(lab.names(&target), ["a", "dir"]);
+        assert_eq!(lab.names(&format!("{target}/dir")), ["b", "deep"]);
+        assert_eq!(lab.read(format!("{target}/dir/deep/d")), "dir/deep/d");
+        lab.copy_well(
+            way,
+            &["-T", "-0", "--files-from", &format!("{list}0")],
+            &["tree", &target],
+        );
+        assert_eq!(lab.names(&target), ["a", "dir", "new\nline", "other"]);
+    }
+}
+
+#[test]
+fn a_name_of_a_list_that_is_missing_fails_alone() {
+    let lab = Lab::new();
+    lab.file("tree/a", "1");
+    lab.file("list", "missing\na\n");
+    let list = lab.path("list").display().to_string();
+    for way in WAYS {
+        let target = format!("{way:?}");
+        let outcome = lab.copy(way, &["--files-from", &list], &["tree", &target]);
+        ends_with(&outcome, 1);
+        assert!(outcome.stderr.contains("tree/missing"), "{}", outcome.text());
+        assert_eq!(lab.names(&target), ["a"]);
+    }
+}
+
+#[test]
+fn a_mirror_turns_files_into_directories_and_back() {
+    let lab = Lab::new();
+    lab.file("tree/was-file/inside", "1");
+    lab.file("tree/was-dir", "2");
+    for way in WAYS {
+        let target = format!("{way:?}");
+        lab.file(format!("{target}/was-file"), "old");
+        lab.file(format!("{target}/was-dir/inside/deep"), "old");
+        lab.copy_well(way, &["--delete", "-T"], &["tree", &target]);
+        lab.assert_same("tree", &target, ALL);
+    }
+}
