@@ -10,6 +10,7 @@ mod bottleneck;
 mod check;
 mod choice;
 mod claims;
+mod court;
 mod estimate;
 mod drop;
 mod facts;
