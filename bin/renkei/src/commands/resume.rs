@@ -85,7 +85,8 @@ fn discard(stored: &StoredCopy, path: &Path, output: Output) -> u8 {
     match discarded {
         Ok(()) => {
             let path = Printable(path.as_os_str().as_bytes());
-            let told = format!("{path} was damaged and is removed; files that begin with `.rk-` may be left at the target");
+            let told =
+                format!("{path} was damaged and is removed; files that begin with `.rk-` may be left at the target");
             output.error(&told, exit::FAILED);
             exit::FAILED
         }

@@ -26,12 +26,16 @@ pub fn bytes_in(path: &Path) -> u64 {
     if path.is_file() {
         return path.metadata().unwrap().len();
     }
-    let files = walk(path).into_iter().filter(|path| path.is_file() && !path.is_symlink());
+    let files = walk(path)
+        .into_iter()
+        .filter(|path| path.is_file() && !path.is_symlink());
     files.map(|path| path.metadata().unwrap().len()).sum()
 }
 
 pub fn number(summary: &Value, name: &str) -> u64 {
-    summary[name].as_u64().unwrap_or_else(|| panic!("no {name} in {summary}"))
+    summary[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {name} in {summary}"))
 }
 
 /// The bytes that the last progress line told.
@@ -56,9 +60,13 @@ pub fn temporaries(dir: &Path) -> Vec<std::path::PathBuf> {
 
 /// Journals that are there.
 pub fn journals(lab: &Lab) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = fs::read_dir(lab.renkei().state_dir()) else { return vec![] };
+    let Ok(entries) = fs::read_dir(lab.renkei().state_dir()) else {
+        return vec![];
+    };
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "journal")).collect()
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .collect()
 }
 
 /// The target is what the source is, and nothing else is left anywhere.
@@ -90,42 +98,58 @@ fn run_for_a_while(running: &mut Running, rng: &mut Rng, total: u64) {
     wait::until("the moment to come", || Instant::now() >= end || running.has_ended()).unwrap();
 }
 
-/// Kills copies of `source` again and again, each time at another moment, and lets the last one end.
+/// Kills copies of `name` again and again, each time at another moment, and lets the last one end.
 fn survives_kills(way: Way, name: &str, make: impl Fn(&Lab)) {
-    let mut rng = Rng::for_purpose(&format!("{name} {way:?}"));
     let lab = Lab::new();
     make(&lab);
-    let total = bytes_in(&lab.path(name));
-    let words = lab.words(way, SLOW, &[name, "out/target"]);
-    lab.dir("out");
-    let mut left = share();
-    while left > 0 {
+    let mut murders = Murders {
+        words: lab.words(way, SLOW, &[name, "out/target"]),
+        total: bytes_in(&lab.path(name)),
+        rng: Rng::for_purpose(&format!("{name} {way:?}")),
+        left: share(),
+        lab: &lab,
+    };
+    while murders.left > 0 {
+        lab.dir("out");
+        murders.one_copy();
+        assert_whole(&lab, name, "out/target");
+        fs::remove_dir_all(lab.path("out")).unwrap();
+    }
+}
+
+struct Murders<'a> {
+    lab: &'a Lab,
+    words: Vec<OsString>,
+    total: u64,
+    rng: Rng,
+    left: u64,
+}
+
+impl Murders<'_> {
+    /// Runs the command until it completes, killed until then.
+    fn one_copy(&mut self) {
         let mut known = 0;
-        let mut outcome = None;
-        while left > 0 {
-            left -= 1;
-            let mut running = lab.start(&words);
-            run_for_a_while(&mut running, &mut rng, total);
-            running.kill();
-            let ended = running.finish().unwrap();
-            if ended.code().is_some() {
-                outcome = Some(well(ended));
-                break;
+        loop {
+            let mut running = self.lab.start(&self.words);
+            if self.left > 0 {
+                self.left -= 1;
+                run_for_a_while(&mut running, &mut self.rng, self.total);
+                running.kill();
+            }
+            let outcome = running.finish().unwrap();
+            if outcome.code().is_some() {
+                let last = summary(&well(outcome));
+                let (sent, resumed) = (number(&last, "sent_bytes"), number(&last, "resumed_bytes"));
+                assert!(resumed >= known, "{known} bytes were done: {last}");
+                assert_eq!(sent + resumed, self.total, "{last}");
+                return;
+            }
+            if journals(self.lab).is_empty() && self.lab.exists("out/target") {
+                // It was done before it was killed.
+                return;
             }
             // What was told as done once is never sent again: it was in the journal before.
-            known = known.max(told(&ended));
-        }
-        let outcome = outcome.unwrap_or_else(|| well(lab.start(&words).finish().unwrap()));
-        let last = summary(&outcome);
-        let (sent, resumed) = (number(&last, "sent_bytes"), number(&last, "resumed_bytes"));
-        assert!(resumed >= known, "{known} bytes were done: {last}");
-        assert_eq!(sent + resumed, total, "{last}");
-        assert_whole(&lab, name, "out/target");
-        let target = lab.path("out/target");
-        if target.is_dir() {
-            fs::remove_dir_all(target).unwrap();
-        } else {
-            fs::remove_file(target).unwrap();
+            known = known.max(told(&outcome));
         }
     }
 }
@@ -179,7 +203,9 @@ fn resume_a_mixed_tree_down_after_kills() {
 
 #[test]
 fn resume_after_kills_of_a_client_that_moves_old_files_aside() {
-    let plan = Plan::new().with(Fault::Without(Extension::PosixRename)).with(Fault::Delay(2000));
+    let plan = Plan::new()
+        .with(Fault::Without(Extension::PosixRename))
+        .with(Fault::Delay(2000));
     let lab = Lab::faulty(&plan);
     lab.tree("new").small_files(60, 500).unwrap();
     lab.tree("new").file("large", 3 << 20).unwrap();
@@ -192,7 +218,10 @@ fn resume_after_kills_of_a_client_that_moves_old_files_aside() {
         let before = temporaries(old.root()).len();
         let mut running = lab.start(&words);
         // Some time after the first file is out of the way, which is when the dance has begun.
-        wait::until("the first", || running.has_ended() || temporaries(old.root()).len() > before).unwrap();
+        wait::until("the first", || {
+            running.has_ended() || temporaries(old.root()).len() > before
+        })
+        .unwrap();
         let end = Instant::now() + Duration::from_millis(rng.within(0..400));
         wait::until("the moment to come", || Instant::now() >= end || running.has_ended()).unwrap();
         running.kill();
@@ -253,7 +282,10 @@ fn resume_leaves_no_journal_where_nothing_was_begun() {
         assert_eq!(journals(&lab).len(), 0, "{}", outcome.text());
     }
     let mut stalled = lab.start(lab.words(Way::Up, &["-o", "ProxyCommand=sleep 600"], &["large", "target"]));
-    wait::until("it to dial", || !renkei_testkit::process::children(stalled.pid()).is_empty()).unwrap();
+    wait::until("it to dial", || {
+        !renkei_testkit::process::children(stalled.pid()).is_empty()
+    })
+    .unwrap();
     assert!(!stalled.has_ended());
     stalled.interrupt();
     ends_with(&stalled.finish().unwrap(), 130);
@@ -285,7 +317,14 @@ fn resume_refuses_a_second_run_of_the_same_command() {
     let second = lab.cp(&words);
     ends_with(&second, 1);
     first.interrupt();
-    let id = journals(&lab).pop().unwrap().file_stem().unwrap().to_str().unwrap().to_owned();
+    let id = journals(&lab)
+        .pop()
+        .unwrap()
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert!(second.text().contains(&id), "{}", second.text());
     assert!(second.text().contains(&first.pid().to_string()), "{}", second.text());
     first.finish().unwrap();
@@ -344,7 +383,8 @@ fn resume_notices_a_source_that_has_changed() {
             content.iter_mut().for_each(|byte| *byte ^= 1);
             fs::write(path, content).unwrap();
             let file = fs::File::open(path).unwrap();
-            file.set_modified(file.metadata().unwrap().modified().unwrap() + Duration::from_secs(5)).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() + Duration::from_secs(5))
+                .unwrap();
         }),
         ("inode", |path| {
             let time = path.metadata().unwrap().modified().unwrap();

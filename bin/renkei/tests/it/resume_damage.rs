@@ -35,7 +35,12 @@ fn survives(damage: impl Fn(&Path)) {
 }
 
 fn set_len(path: &Path, size: u64) {
-    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(size)
+        .unwrap();
 }
 
 /// Writes over a part of the file.
@@ -108,7 +113,9 @@ fn resume_when_it_was_filled_with_zeros() {
 fn resume_a_sparse_copy_whose_holes_were_filled() {
     for way in WAYS {
         let lab = Lab::new();
-        lab.tree("tree").sparse("large", 40 << 20, &[(1 << 20, 8 << 20), (39 << 20, 99)]).unwrap();
+        lab.tree("tree")
+            .sparse("large", 40 << 20, &[(1 << 20, 8 << 20), (39 << 20, 99)])
+            .unwrap();
         let mut slow = SLOW.to_vec();
         slow.push("--sparse");
         killed_at(&lab, &lab.words(way, &slow, &["tree", "target"]), 3 << 20);
@@ -186,7 +193,9 @@ fn resume_with_a_damaged_journal_never_gives_wrong_data() {
         let outcome = well(lab.cp(&fast));
         assert!(outcome.text().contains("damaged"), "{}", outcome.text());
         // A journal that is not trusted does not say what was left.
-        temporaries(&lab.path("target")).iter().for_each(|path| fs::remove_file(path).unwrap());
+        temporaries(&lab.path("target"))
+            .iter()
+            .for_each(|path| fs::remove_file(path).unwrap());
         assert_whole(&lab, "tree", "target");
     }
 }

@@ -76,12 +76,16 @@ impl Drop {
             troubles
         };
         let lost = || End::because(Ending::Lost, "the connection was lost");
-        let troubles = attendance.keep(side.server().into_iter(), work).await.ok_or_else(lost)?;
+        let troubles = attendance
+            .keep(side.server().into_iter(), work)
+            .await
+            .ok_or_else(lost)?;
         for trouble in &troubles {
             if trouble.is_lost() {
                 return Err(lost());
             }
-            self.ledger.failed_because(self.id.as_str().as_bytes(), trouble.reason());
+            self.ledger
+                .failed_because(self.id.as_str().as_bytes(), trouble.reason());
         }
         if let (true, Some(journal)) = (troubles.is_empty(), log.journal()) {
             journal.remove().map_err(|error| failed(&error))?;

@@ -179,9 +179,14 @@ impl Log {
     }
 
     pub fn finished(&self, item: &Item, stored: &Stored, root: Option<Hash>) {
+        self.finished_before(FileSeq(item.serial), stored, root);
+    }
+
+    /// The file of this number was finished, perhaps by an earlier run.
+    pub fn finished_before(&self, seq: FileSeq, stored: &Stored, root: Option<Hash>) {
         if let Some(journal) = &self.journal {
             self.write(&Record::Finished {
-                seq: FileSeq(item.serial),
+                seq,
                 size: stored.size,
                 mtime: stored.mtime,
                 root,

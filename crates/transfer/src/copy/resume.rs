@@ -13,6 +13,7 @@ use renkei_plan::{PIECE, Runs};
 use renkei_types::tree_hash::{Cv, Root as Hash, TreeHasher};
 
 use super::base::{Base, sibling};
+use super::batch::Stored;
 use super::item::{Ends, Item, Spot};
 use super::landing::{Landed, join};
 use super::large::{Large, Resumed};
@@ -76,11 +77,7 @@ async fn look(shared: &Shared, item: &Item) -> Result<Found, Trouble> {
     if let Some(finished) = shared.log.was_finished(item)? {
         let unchanged = finished.identity == identity(&item.facts);
         if unchanged && stands(shared, item, &finished).await? {
-            shared.ledger.resumed_bytes.fetch_add(item.facts.size, Relaxed);
-            shared.ledger.bytes.fetch_add(item.facts.size, Relaxed);
-            shared.ledger.files.fetch_add(1, Relaxed);
-            shared.ledger.copied.fetch_add(1, Relaxed);
-            shared.proof.file(item, finished.size, finished.root);
+            count(shared, item, (finished.size, finished.root));
             return Ok(match finished.in_doubt {
                 false => Found::Done,
                 true => Found::Checked(finished.size, finished.root),
@@ -100,12 +97,19 @@ async fn look(shared: &Shared, item: &Item) -> Result<Found, Trouble> {
         rel: sibling(&item.target.rel, &left.temp),
     };
     let usable = left.identity == identity(&item.facts) && item.facts.size > PIECE;
-    if usable
-        && let Some(facts) = temp.base.lstat(&temp.rel).await?
-        && facts.kind == Kind::File
-    {
-        remove_all(&temp, &earlier_attempts(&left.temp)).await?;
-        return Ok(Found::Begun(Box::new(left), facts.size));
+    if usable {
+        match temp.base.lstat(&temp.rel).await? {
+            Some(facts) if facts.kind == Kind::File => {
+                remove_all(&temp, &earlier_attempts(&left.temp)).await?;
+                return Ok(Found::Begun(Box::new(left), facts.size));
+            }
+            None => {
+                if let Some(found) = renamed(shared, item, &left).await? {
+                    return Ok(found);
+                }
+            }
+            Some(_) => {}
+        }
     }
     match remove_temp(&temp).await {
         Ok(()) => {}
@@ -115,6 +119,38 @@ async fn look(shared: &Shared, item: &Item) -> Result<Found, Trouble> {
     }
     shared.log.abandoned_seq(left.seq);
     Ok(Found::Nothing)
+}
+
+/// Whether the file had its name already, and only the answer to that did not come any more.
+async fn renamed(shared: &Shared, item: &Item, left: &UnfinishedFile) -> Result<Option<Found>, Trouble> {
+    let mut tree = left.tree.clone();
+    for (piece, cv) in &left.in_doubt {
+        // One that does not fit shows as a tree that does not end.
+        let _ = tree.add(*piece, *cv);
+    }
+    let (size, root) = (left.identity.size, tree.finish());
+    if root.is_none() || !holds(&shared.read_back, &item.target, (size, root)).await? {
+        return Ok(None);
+    }
+    let Some(facts) = item.target.base.lstat(&item.target.rel).await? else {
+        return Ok(None);
+    };
+    let stored = Stored {
+        size,
+        mtime: Some(facts.mtime.secs),
+    };
+    shared.log.finished_before(left.seq, &stored, root);
+    count(shared, item, (size, root));
+    Ok(Some(Found::Checked(size, root)))
+}
+
+/// A file that an earlier run has brought.
+fn count(shared: &Shared, item: &Item, (size, root): (u64, Option<Hash>)) {
+    shared.ledger.resumed_bytes.fetch_add(item.facts.size, Relaxed);
+    shared.ledger.bytes.fetch_add(item.facts.size, Relaxed);
+    shared.ledger.files.fetch_add(1, Relaxed);
+    shared.ledger.copied.fetch_add(1, Relaxed);
+    shared.proof.file(item, size, root);
 }
 
 fn begun(shared: &Shared, mut item: Item, left: UnfinishedFile, size: u64) -> Recalled {
@@ -135,7 +171,9 @@ fn begun(shared: &Shared, mut item: Item, left: UnfinishedFile, size: u64) -> Re
     let tree = if gone.is_empty() {
         left.tree
     } else {
-        shared.log.lost(&item, gone.iter().map(|(start, end)| start..end).collect());
+        shared
+            .log
+            .lost(&item, gone.iter().map(|(start, end)| start..end).collect());
         TreeHasher::new(left.identity.size)
     };
     let in_doubt = left.in_doubt.into_iter().filter(|(piece, _)| whole(*piece)).collect();
@@ -246,7 +284,9 @@ pub async fn recheck(shared: &Shared) -> Result<Vec<Done>, Trouble> {
         let (done, right) = check?;
         if right {
             shared.log.checked(FileSeq(done.item.serial));
-            shared.log.finished_lately(&done.item, (done.size, done.root), shared.now());
+            shared
+                .log
+                .finished_lately(&done.item, (done.size, done.root), shared.now());
         } else {
             wrong.push(done);
         }
@@ -322,15 +362,18 @@ pub async fn sweep(log: &Log, side: &TargetSide) -> (usize, Vec<Trouble>) {
         })
         .collect::<Vec<_>>()
     });
-    let removals = left.unwrap_or_default().into_iter().map(|(seq, landed, path, temp)| async move {
-        let removed = async {
-            let Some(spot) = spot_below(side, landed, &path, &temp).await? else {
-                return Ok(());
+    let removals = left
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(seq, landed, path, temp)| async move {
+            let removed = async {
+                let Some(spot) = spot_below(side, landed, &path, &temp).await? else {
+                    return Ok(());
+                };
+                remove_temp(&spot).await
             };
-            remove_temp(&spot).await
-        };
-        removed.await.map(|()| log.abandoned_seq(seq))
-    });
+            removed.await.map(|()| log.abandoned_seq(seq))
+        });
     let removed: Vec<_> = futures_util::stream::iter(removals)
         .buffer_unordered(FILES_AT_ONCE)
         .collect()
