@@ -141,6 +141,14 @@ impl Large {
         }
     }
 
+    /// These pieces need not be moved; none of them is out.
+    pub(crate) fn fulfil(&mut self, start: u64, end: u64) {
+        self.done.insert_range(start, end.min(self.pieces()));
+        for index in start..end {
+            self.again.remove(index);
+        }
+    }
+
     /// Forgets what was believed done: the source has changed or the target was found damaged.
     pub(crate) fn undo(&mut self, index: u64) {
         if self.done.remove(index) {

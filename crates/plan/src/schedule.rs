@@ -583,6 +583,18 @@ impl Plan {
         self.load.bytes = self.load.bytes.saturating_add(left(large).saturating_sub(before));
     }
 
+    /// These pieces need not be moved. Only between `Open` and the first piece. Gives the bytes that this saves.
+    pub fn fulfil(&mut self, file: FileId, pieces: &Runs) -> u64 {
+        let Some(large) = self.large.get_mut(&file) else { return 0 };
+        let before = left(large);
+        for (start, end) in pieces.iter() {
+            large.fulfil(start, end);
+        }
+        let saved = before.saturating_sub(left(large));
+        self.load.bytes = self.load.bytes.saturating_sub(saved);
+        saved
+    }
+
     fn forget(&mut self, file: FileId) {
         let Some(large) = self.large.remove(&file) else { return };
         self.load.bytes = self.load.bytes.saturating_sub(left(&large));

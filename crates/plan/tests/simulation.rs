@@ -400,3 +400,23 @@ fn pieces_found_missing_at_the_end_go_again_before_the_file_is_finished() {
     assert!(plan.done(lane, &finish, Outcome::Done, now));
     assert!(plan.is_complete());
 }
+
+#[test]
+fn what_need_not_be_moved_is_not_handed_out() {
+    let mut plan = Plan::new(Settings::default());
+    plan.lane_up(LaneId(0), Duration::from_millis(1), Time::ZERO);
+    let file = plan.add_large(5 * PIECE - 7, Runs::new());
+    plan.scan_done();
+    let open = plan.next(LaneId(0), Time::ZERO).unwrap();
+    let mut holes = Runs::from_range(1, 3);
+    holes.insert(4);
+    assert_eq!(plan.fulfil(file, &holes), 3 * PIECE - 7);
+    plan.done(LaneId(0), &open, Outcome::Done, Time::ZERO);
+    let mut moved = Vec::new();
+    while let Some(job) = plan.next(LaneId(0), Time::ZERO) {
+        if let Job::Piece(piece) = job {
+            moved.push(piece.index);
+        }
+    }
+    assert_eq!(moved, [0, 3]);
+}

@@ -164,14 +164,18 @@ fn large(shared: &Shared, file: FileId) -> Option<Arc<Large>> {
 
 async fn open(shared: &Arc<Shared>, ends: &Ends, file: FileId, job: &Job) {
     let Some(large) = large(shared, file) else { return };
-    let result = large.open(shared, ends).await;
-    if let Ok(wrong) = &result {
-        if !wrong.is_empty() {
-            let bytes = large.bytes_of(wrong);
-            shared.ledger.bytes.fetch_sub(bytes, Relaxed);
-            shared.ledger.resumed_bytes.fetch_sub(bytes, Relaxed);
-            shared.plan().undo(file, wrong);
-        }
+    let result = async {
+        let wrong = large.open(shared, ends).await?;
+        Ok((wrong, large.holes(shared).await?))
+    };
+    let result = result.await;
+    if let Ok((wrong, holes)) = &result {
+        let bytes = large.bytes_of(wrong);
+        shared.ledger.bytes.fetch_sub(bytes, Relaxed);
+        shared.ledger.resumed_bytes.fetch_sub(bytes, Relaxed);
+        let mut plan = shared.plan();
+        plan.undo(file, wrong);
+        shared.ledger.acknowledged(plan.fulfil(file, holes));
     }
     let outcome = outcome(&result);
     if outcome == Outcome::Again && large.resumed.is_none() {

@@ -4,6 +4,7 @@
 //! them all: SFTP sessions may be used from any task.
 
 mod handles;
+mod holes;
 mod pieces;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
