@@ -74,6 +74,11 @@ impl Files {
             &self.folder.join("authorized_keys").display().to_string(),
         );
         set("PermitRootLogin", "yes");
+        if builder.account.is_none() {
+            // A bash that sshd starts reads `.bashrc`, unless it runs within another shell. What whoever runs the tests
+            // has in theirs takes time, may wait for a lock, and is no business of a test.
+            set("SetEnv", "SHLVL=1");
+        }
         for (_, key) in &self.host_keys {
             set("HostKey", &key.private().display().to_string());
             if builder.host_certificate.is_some() {
