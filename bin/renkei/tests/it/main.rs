@@ -19,5 +19,6 @@ mod places;
 mod resume;
 mod resume_breaks;
 mod resume_damage;
+mod resume_mirror;
 mod servers;
 mod whole;

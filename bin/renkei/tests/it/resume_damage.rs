@@ -131,7 +131,7 @@ fn resume_a_sparse_copy_whose_holes_were_filled() {
 fn resume_when_finished_files_were_changed_or_deleted() {
     for way in WAYS {
         let lab = Lab::new();
-        lab.tree("tree").small_files(200, 40_000).unwrap();
+        lab.tree("tree").small_files(600, 40_000).unwrap();
         killed_at(&lab, &lab.words(way, SLOW, &["tree", "target"]), 4 << 20);
         let finished: Vec<_> = walk(&lab.path("target"))
             .into_iter()

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use renkei_plan::PIECE;
+use renkei_plan::journal::Resume;
 
 use super::base::{Made, Names};
 use super::choice::Choice;
@@ -122,6 +123,8 @@ pub struct Walk {
     serial: AtomicU64,
     hard_links: std::sync::Mutex<HardLinks>,
     choice: Choice,
+    /// Temporary files of an earlier run, which this one goes on with.
+    unfinished: HashSet<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -133,12 +136,15 @@ struct HardLinks {
 impl Walk {
     pub fn new(shared: Arc<Shared>, filters: Filters, first_serial: u64) -> Self {
         let choice = Choice::new(shared.request.existing);
+        let temps = |resume: &Resume| resume.unfinished().map(|file| file.temp.clone()).collect();
+        let unfinished = if shared.request.delete { shared.log.with_resume(temps) } else { None };
         Self {
             shared,
             filters,
             serial: AtomicU64::new(first_serial),
             hard_links: std::sync::Mutex::default(),
             choice,
+            unfinished: unfinished.unwrap_or_default(),
         }
     }
 
@@ -265,15 +271,9 @@ impl Walk {
         }
         let mut found = Vec::new();
         let mut whole = true;
-        let mut present = HashSet::new();
         while let Some(names) = listing.recv().await {
             match names {
-                Ok(names) => {
-                    if self.shared.request.delete {
-                        present.extend(names.iter().map(|(name, _)| name.clone()));
-                    }
-                    self.names(dir, names, &standing, &mut found).await?;
-                }
+                Ok(names) => self.names(dir, names, &mut standing, &mut found).await?,
                 Err(trouble) if trouble.is_lost() => return Err(trouble),
                 Err(trouble) => {
                     whole = false;
@@ -282,8 +282,9 @@ impl Walk {
             }
         }
         if self.shared.request.delete && whole {
-            // Only with the whole listing in hand: what could not be read must not look like what is not there.
-            standing.retain(|name, _| !present.contains(name));
+            // Only with the whole listing in hand: what could not be read must not look like what is not there. Each name
+            // that the source has was taken out.
+            standing.retain(|name, _| !self.unfinished.contains(name));
             self.delete(dir, standing).await?;
         }
         Ok(found)
@@ -293,12 +294,13 @@ impl Walk {
         &self,
         dir: &Dir,
         names: Names,
-        standing: &HashMap<Vec<u8>, Facts>,
+        standing: &mut HashMap<Vec<u8>, Facts>,
         found: &mut Vec<Dir>,
     ) -> Result<(), Trouble> {
         let mut links = FuturesUnordered::new();
         let mut recalls = FuturesUnordered::new();
         for (name, mut facts) in names {
+            let mut stands = standing.remove(&name);
             let below = join(&dir.below, &name);
             let source = Spot {
                 base: dir.source.base.clone(),
@@ -328,7 +330,6 @@ impl Walk {
                 base: dir.target.base.clone(),
                 rel: join(&dir.target.rel, &name),
             };
-            let mut stands = standing.get(&name).copied();
             if let Some(there) = stands.filter(|there| self.is_in_the_way(&facts, there)) {
                 self.delete_one(target.clone(), there).await?;
                 stands = None;
