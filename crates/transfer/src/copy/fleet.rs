@@ -323,7 +323,7 @@ impl Fleet {
                 let up = self.lanes.len() as u32;
                 let kind = match &error {
                     LineError::Connect(error) => Some(error.kind()),
-                    LineError::Sftp(_) | LineError::NotWanted => None,
+                    LineError::Sftp(_) | LineError::Silent | LineError::NotWanted => None,
                 };
                 let needs_person = self
                     .route

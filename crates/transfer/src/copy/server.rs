@@ -24,6 +24,9 @@ pub struct Line {
     pub sftp: Sftp,
 }
 
+/// How long the far side may take from the login to SFTP: shells read their start files first, over slow networks too.
+const START: Duration = Duration::from_secs(60);
+
 /// Why there is no new session.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
@@ -31,6 +34,8 @@ pub enum LineError {
     Connect(#[from] ConnectError),
     #[error("the server does not speak SFTP as it should")]
     Sftp(#[from] renkei_ssh::sftp::SftpError),
+    #[error("the server lets in but starts no SFTP within {} s; its login scripts may wait for something", START.as_secs())]
+    Silent,
     #[error("the copy ended before the session was open")]
     NotWanted,
 }
@@ -116,11 +121,14 @@ impl Server {
     }
 
     async fn start(&self, connection: Arc<Connection>) -> Result<Line, LineError> {
-        let channel = connection.sftp_channel().await?;
-        let sftp = match self.first() {
-            Some(first) => Sftp::start_like(&first.sftp, channel).await?,
-            None => Sftp::start(channel).await?,
+        let start = async {
+            let channel = connection.sftp_channel().await?;
+            Ok::<_, LineError>(match self.first() {
+                Some(first) => Sftp::start_like(&first.sftp, channel).await?,
+                None => Sftp::start(channel).await?,
+            })
         };
+        let sftp = tokio::time::timeout(START, start).await.unwrap_or(Err(LineError::Silent))?;
         let line = Line { connection, sftp };
         self.witness().opened(line.sftp.clone());
         if let Ok(mut live) = self.live.lock() {

@@ -521,10 +521,14 @@ impl Large {
         }
         let (sftp, handle) = self.source_handle(ends).await?;
         let path = self.item.source.path();
-        let attrs = sftp.fstat(&handle).await.map_err(Trouble::far("look at", &path))?;
+        let (attrs, beyond) = (sftp.fstat(&handle), sftp.read(&handle, self.item.facts.size, 1));
+        let attrs = attrs.await.map_err(Trouble::far("look at", &path))?;
+        // A size that was told too small would cut the copy off without anyone noticing.
+        let beyond = beyond.await.map_err(Trouble::far("read", &path))?;
         let seen = (self.item.facts.size, self.item.facts.mtime.secs);
         match (attrs.size, attrs.mtime()) {
             (Some(size), Some(mtime)) if (size, i64::from(mtime)) != seen => Err(Trouble::Changed { path }),
+            _ if !beyond.is_empty() => Err(Trouble::Changed { path }),
             _ => Ok(()),
         }
     }
