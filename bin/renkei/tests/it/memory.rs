@@ -1,7 +1,7 @@
 //! Memory stays flat, however many files there are.
 //!
 //! `RENKEI_TREE_FILES` and `RENKEI_SYNTHETIC_FILES` say how many. What may grow is stated here: a listing remembers some
-//! bytes of each name until it ends, all else nothing.
+//! bytes of each name until it ends, all else nothing. Of a target directory, `--delete` has to hold all names.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use renkei_testkit::process::spawn_tied;
 use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::wait;
 
-use crate::support::{Lab, WAYS, Way, well};
+use crate::support::{Lab, WAYS, Way, summary, well};
 
 /// What allocators, threads and chance make of the same run.
 const NOISE: u64 = 24 << 20;
@@ -121,4 +121,24 @@ fn a_directory_of_many_is_copied_in_little_memory() {
     let (few, many) = (copy(names / 4), copy(names));
     assert!(many < 200 << 20, "{many} bytes");
     flat((few, many), names - names / 4, NAME);
+}
+
+#[test]
+fn what_stands_in_a_large_target_takes_no_memory_for_each() {
+    // More than are held, both times: from there on each name is asked for.
+    let names = count("RENKEI_SYNTHETIC_FILES", 200_000);
+    let update = |names: u64| {
+        let lab = synthetic(names);
+        lab.dir("there");
+        lab.file("few/same", "content");
+        lab.file("few/other", "content");
+        lab.cp_well(["-p".into(), lab.path("few/same").into_os_string(), lab.path("there/same").into()]);
+        let words = lab.words(Way::Up, &["--update", "-T", "--json"], &["few", "there"]);
+        let (outcome, most) = peak(lab.start(words), PATIENCE);
+        let summary = summary(&well(outcome));
+        assert_eq!((&summary["files"], &summary["skipped"]), (&1.into(), &1.into()), "{summary}");
+        assert_eq!(lab.read("there/other"), "content");
+        most
+    };
+    flat((update(names * 3 / 2), update(names * 3)), names * 3 / 2, 0);
 }

@@ -37,6 +37,7 @@ mod sessions;
 mod shared;
 mod sources;
 mod spool;
+mod standing;
 mod stop;
 mod sync;
 mod there;

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use renkei_plan::PIECE;
 use renkei_plan::journal::Resume;
+use renkei_ssh::sftp::StatusCode;
 
 use super::base::{Made, Names};
 use super::choice::Choice;
@@ -22,6 +23,7 @@ use super::landing::join;
 use super::listed;
 use super::same;
 use super::shared::Shared;
+use super::standing::{Held, Need, Standing};
 use super::trouble::Trouble;
 use crate::event::Event;
 use crate::filter::{Decision, Filters};
@@ -125,6 +127,7 @@ pub struct Walk {
     choice: Choice,
     /// Temporary files of an earlier run, which this one goes on with.
     unfinished: HashSet<Vec<u8>>,
+    held: Held,
 }
 
 #[derive(Default)]
@@ -145,6 +148,7 @@ impl Walk {
             hard_links: std::sync::Mutex::default(),
             choice,
             unfinished: unfinished.unwrap_or_default(),
+            held: Held::default(),
         }
     }
 
@@ -262,18 +266,20 @@ impl Walk {
         }
         self.shared.proof.directory(dir.index, &dir.below);
         let wants_standing = self.shared.request.existing != Existing::Replace || self.shared.request.delete;
-        let mut standing: HashMap<Vec<u8>, Facts> = HashMap::new();
-        if made == Made::Existed && wants_standing {
-            let mut there = dir.target.base.list(&dir.target.rel).await;
-            while let Some(names) = there.recv().await {
-                standing.extend(names?);
-            }
-        }
+        let need = if self.shared.request.delete { Need::All } else { Need::Common };
+        let mut standing = if made == Made::Existed && wants_standing {
+            Standing::list(&self.held, &dir.target, need).await?
+        } else {
+            Standing::nothing(&self.held)
+        };
         let mut found = Vec::new();
         let mut whole = true;
         while let Some(names) = listing.recv().await {
             match names {
-                Ok(names) => self.names(dir, names, &mut standing, &mut found).await?,
+                Ok(names) => {
+                    standing.look_at(&dir.target, &names).await?;
+                    self.names(dir, names, &mut standing, &mut found).await?;
+                }
                 Err(trouble) if trouble.is_lost() => return Err(trouble),
                 Err(trouble) => {
                     whole = false;
@@ -284,8 +290,9 @@ impl Walk {
         if self.shared.request.delete && whole {
             // Only with the whole listing in hand: what could not be read must not look like what is not there. Each name
             // that the source has was taken out.
-            standing.retain(|name, _| !self.unfinished.contains(name));
-            self.delete(dir, standing).await?;
+            let mut extra = standing.into_rest();
+            extra.retain(|name, _| !self.unfinished.contains(name));
+            self.delete(dir, extra).await?;
         }
         Ok(found)
     }
@@ -294,13 +301,13 @@ impl Walk {
         &self,
         dir: &Dir,
         names: Names,
-        standing: &mut HashMap<Vec<u8>, Facts>,
+        standing: &mut Standing<'_>,
         found: &mut Vec<Dir>,
     ) -> Result<(), Trouble> {
         let mut links = FuturesUnordered::new();
         let mut recalls = FuturesUnordered::new();
         for (name, mut facts) in names {
-            let mut stands = standing.remove(&name);
+            let mut stands = standing.take(&name);
             let below = join(&dir.below, &name);
             let source = Spot {
                 base: dir.source.base.clone(),
@@ -550,14 +557,18 @@ impl Walk {
                     self.shared.proof.file(&item, item.facts.size, None);
                 }
                 Err(trouble) if trouble.is_lost() => return Err(trouble),
-                Err(_) => {
-                    self.shared
-                        .ledger
-                        .note("the target makes no hard links; further names of a file became copies");
+                Err(trouble) if is_link_refused(&trouble) || trouble.is_missing() => {
+                    // If it is missing, the first name did not arrive, and there is nothing to hang this one on.
+                    if !trouble.is_missing() {
+                        self.shared
+                            .ledger
+                            .note("the target makes no hard links; further names of a file became copies");
+                    }
                     self.shared.ledger.total_bytes.fetch_add(item.facts.size, Relaxed);
                     item.serial = self.serial.fetch_add(1, Relaxed);
                     self.add(item).await?;
                 }
+                Err(trouble) => self.shared.failed(&item, &trouble),
             }
         }
         Ok(())
@@ -638,5 +649,21 @@ impl Walk {
             path: path.to_vec(),
             bytes,
         });
+    }
+}
+
+/// Whether the target has no hard links or not between these places, so that a copy must stand in for one.
+fn is_link_refused(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Near(error) => error.is_link_refused(),
+        // A server hardly says why: OpenSSH has one code for "across file systems", "too many" and all others. Where the
+        // reason is another one the copy fails as well, and tells it.
+        Trouble::Far { source, .. } => matches!(
+            source.code(),
+            Some(StatusCode::OpUnsupported | StatusCode::Failure | StatusCode::PermissionDenied)
+        ),
+        // It does not know the request.
+        Trouble::Other { .. } => true,
+        _ => false,
     }
 }
