@@ -4,7 +4,9 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use renkei_testkit::fault::{Extension, Fault, Plan, Request, Status};
@@ -426,4 +428,24 @@ fn resume_after_globs_that_match_something_else_mixes_nothing_up() {
     well(lab.cp(&words));
     assert_eq!(lab.names("target"), ["d1", "d2"]);
     lab.assert_same("d2", "target/d2", &[What::Content]);
+}
+
+#[test]
+fn resume_from_the_checkpoint_of_a_dry_run_of_mscp() {
+    let lab = Lab::new();
+    large(&lab);
+    let program = lab.path("mscp");
+    symlink(lab.renkei().program(), &program).unwrap();
+    let mscp = |words: Vec<OsString>| {
+        let mut command = lab.renkei().prepare(Command::new(&program));
+        command.current_dir(lab.path("."));
+        command.arg("-F").arg(lab.sshd().ssh_config()).args(words);
+        well(Running::start(command).unwrap().finish().unwrap())
+    };
+    mscp(lab.words(Way::Up, &["-D", "-W", "checkpoint"], &["large", "target"]));
+    assert!(lab.exists("checkpoint") && !lab.exists("target"));
+    assert!(journals(&lab).is_empty());
+    mscp(vec!["-R".into(), "checkpoint".into()]);
+    assert!(lab.exists("checkpoint"));
+    assert_whole(&lab, "large", "target");
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use renkei_testkit::fault::{Fault, Plan};
+use renkei_testkit::fault::{Extension, Fault, Plan};
 use renkei_testkit::renkei::Running;
+use renkei_testkit::seed::Rng;
 use renkei_testkit::{Sshd, TcpProxy};
 
 use crate::resume::{SLOW, assert_whole, journals, number, told};
@@ -82,4 +83,19 @@ fn resume_after_the_target_had_vanished_for_too_long() {
         assert!(number(&again, "resumed_bytes") >= told(&outcome), "{again}");
         assert_whole(&lab, "tree", "target");
     }
+}
+
+#[test]
+fn resume_within_a_run_that_moves_old_files_aside_while_sessions_die() {
+    let nth = Rng::for_purpose("aside").within(1000..1500);
+    let lab = Lab::faulty(
+        &Plan::new()
+            .with(Fault::Without(Extension::PosixRename))
+            .with(Fault::DieAt(nth)),
+    );
+    lab.tree("tree").small_files(150, 3000).unwrap();
+    lab.tree("target").small_files(150, 4000).unwrap();
+    well(lab.cp(lab.words(Way::Up, &["--json", "-T"], &["tree", "target"])));
+    assert!(lab.faults().struck() > 0);
+    assert_whole(&lab, "tree", "target");
 }

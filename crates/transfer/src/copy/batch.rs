@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::base::{Base, blocking, far_path, sibling};
 use super::facts::Facts;
-use super::item::{Ends, Item};
+use super::item::{Ends, Item, Spot};
 use super::publish;
 use super::shared::Shared;
 use super::there;
@@ -335,6 +335,10 @@ async fn store_far(shared: &Shared, ends: &Ends, item: &Item, content: Content) 
     }
     for left in publish::earlier_attempts(&item.temp(&shared.temps)) {
         let _ = sftp.remove(&sibling(&temp, &left)).await;
+        shared.log.stale(Spot {
+            base: item.target.base.clone(),
+            rel: sibling(&item.target.rel, &left),
+        });
     }
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let handle = match sftp.open(&temp, flags, &private).await {

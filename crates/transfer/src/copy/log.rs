@@ -16,7 +16,7 @@ use renkei_types::tree_hash::{Cv, Root as Hash};
 use super::base::{Base, sibling};
 use super::batch::Stored;
 use super::facts::Facts;
-use super::item::Item;
+use super::item::{Item, Spot};
 use super::ledger::Ledger;
 use super::publish::{Aside, TempNames};
 use super::recent::{Done, Recent};
@@ -41,6 +41,8 @@ pub struct Log {
     /// Old files that are out of the way of new ones.
     moved: Mutex<Vec<Moved>>,
     recent: Mutex<Recent>,
+    /// Temporary files of lost connections and killed runs.
+    stale: Mutex<Vec<Spot>>,
     /// Breaks that were noticed.
     breaks: Mutex<u64>,
 }
@@ -262,6 +264,16 @@ impl Log {
                 }
             }
         }
+    }
+
+    /// A temporary file was removed whose server may still be at work on what it had been sent, and make it anew.
+    pub fn stale(&self, temp: Spot) {
+        lock(&self.stale).push(temp);
+    }
+
+    /// Takes these files, to remove them once more.
+    pub fn take_stale(&self) -> Vec<Spot> {
+        std::mem::take(&mut lock(&self.stale))
     }
 
     /// Takes the old files of which it is not known that they are gone.

@@ -51,7 +51,9 @@ pub fn earlier_attempts(temp: &[u8]) -> Vec<Vec<u8>> {
         return Vec::new();
     };
     let (first, attempt) = temp.split_at(first_end);
-    let attempt = std::str::from_utf8(&attempt[1..]).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let attempt = std::str::from_utf8(&attempt[1..])
+        .ok()
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
     // One that is lost so often is given up long before.
     let earlier = (1..attempt.unwrap_or(0).min(64)).map(|number| [first, format!("-{number:x}").as_bytes()].concat());
     std::iter::once(first.to_vec()).chain(earlier).collect()
@@ -71,6 +73,7 @@ pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8], note: &(dyn Fn(Aside<'
     };
     match sftp.lstat(to).await {
         Ok(attrs) if !attrs.is_dir() => {}
+        Err(error) if error.is_transient() => return Err(Trouble::far("rename to", to)(error)),
         _ => return Err(Trouble::far("rename to", to)(refused)),
     }
     let aside = [from, b".old"].concat();
@@ -122,7 +125,9 @@ mod tests {
 
     #[test]
     fn the_names_of_earlier_attempts_are_known() {
-        let names = TempNames { token: "abcdefgh".into() };
+        let names = TempNames {
+            token: "abcdefgh".into(),
+        };
         assert!(earlier_attempts(&names.name(7, 0)).is_empty());
         let earlier: Vec<_> = (0..11).map(|attempt| names.name(7, attempt)).collect();
         assert_eq!(earlier_attempts(&names.name(7, 11)), earlier);

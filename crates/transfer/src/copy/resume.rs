@@ -112,7 +112,7 @@ async fn look(shared: &Shared, item: &Item) -> Result<Found, Trouble> {
         }
     }
     match remove_temp(&temp).await {
-        Ok(()) => {}
+        Ok(()) => shared.log.stale(temp),
         Err(trouble) if trouble.is_lost() => return Err(trouble),
         // Someone has put something else there. The file gets another temporary name.
         Err(trouble) => shared.ledger.note(&trouble.reason()),
@@ -410,6 +410,10 @@ async fn spot_below(side: &TargetSide, landed: Vec<u8>, path: &[u8], temp: &[u8]
 /// Only that the connection is lost for good.
 pub async fn tidy(ledger: &Ledger, log: &Log, side: &TargetSide, serial: &mut u64) -> Result<(), Trouble> {
     let mut troubles = put_right(log, log.take_moved()).await;
+    let stale = log.take_stale();
+    let removals = stale.iter().map(|temp| async { remove(temp).await.err() });
+    let removals = futures_util::stream::iter(removals).buffer_unordered(FILES_AT_ONCE);
+    troubles.extend(removals.collect::<Vec<_>>().await.into_iter().flatten());
     if ledger.failed.load(Relaxed) == 0 {
         let (_, more) = sweep(log, side).await;
         troubles.extend(more);
