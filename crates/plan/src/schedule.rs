@@ -315,7 +315,9 @@ impl Plan {
             let Some(&next) = self.waiting.front() else { break };
             let size = self.small.get(&next).map_or(0, |file| file.size);
             let fits = bytes.saturating_add(size) <= byte_room;
-            if !fits && !(files.is_empty() && idle) {
+            // Where nothing is in flight one file goes whatever its size, or it would never go.
+            let is_only_one = idle && files.is_empty();
+            if !fits && !is_only_one {
                 break;
             }
             self.waiting.pop_front();
@@ -379,8 +381,15 @@ impl Plan {
                 known = known.saturating_add(1);
             }
         }
-        let (Some(lane), Some(mean)) = (self.lanes.get(&id), rate_sum.checked_div(known)) else { return false };
-        let left: u64 = self.open.iter().filter_map(|file| self.large.get(file)).map(Large::unassigned).sum();
+        let (Some(lane), Some(mean)) = (self.lanes.get(&id), rate_sum.checked_div(known)) else {
+            return false;
+        };
+        let left: u64 = self
+            .open
+            .iter()
+            .filter_map(|file| self.large.get(file))
+            .map(Large::unassigned)
+            .sum();
         let rest = time_of(left.saturating_add(in_flight), rate_sum).max(time_of(PIECE, mean));
         let patience = rest.saturating_add(rest / 2).saturating_add(lane.rtt.saturating_mul(2));
         lane.time_for(lane.piece_bytes.saturating_add(PIECE)) > patience
@@ -585,7 +594,9 @@ impl Plan {
 
     /// These pieces need not be moved. Only between `Open` and the first piece. Gives the bytes that this saves.
     pub fn fulfil(&mut self, file: FileId, pieces: &Runs) -> u64 {
-        let Some(large) = self.large.get_mut(&file) else { return 0 };
+        let Some(large) = self.large.get_mut(&file) else {
+            return 0;
+        };
         let before = left(large);
         for (start, end) in pieces.iter() {
             large.fulfil(start, end);

@@ -193,7 +193,11 @@ impl Tuner {
         if alone <= setup {
             return 1;
         }
-        let most = if rtt < NEAR { self.bounds.cores.clamp(2, WAVE) } else { WAVE };
+        let most = if rtt < NEAR {
+            self.bounds.cores.clamp(2, WAVE)
+        } else {
+            WAVE
+        };
         let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
         let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, most);
         if wave == WAVE && time_with(load, WAVE, rtt) > setup {
@@ -204,15 +208,15 @@ impl Tuner {
 
     fn judge(&mut self, load: &Load, lanes: Lanes, measured: Measured, (rtt, now): (Duration, Time)) {
         let Measured { rate, before } = measured;
-        if let Some((count, earlier)) = before {
-            if (rate as f64) < earlier as f64 * WORTHWHILE {
-                // No gain: back to what was, and leave it for some time.
-                self.target = count;
-                self.phase = Phase::Rest {
-                    until: now.saturating_add(Duration::from_secs(20)),
-                };
-                return;
-            }
+        if let Some((count, earlier)) = before
+            && (rate as f64) < earlier as f64 * WORTHWHILE
+        {
+            // No gain: back to what was, and leave it for some time.
+            self.target = count;
+            self.phase = Phase::Rest {
+                until: now.saturating_add(Duration::from_secs(20)),
+            };
+            return;
         }
         let left = Duration::from_secs_f64(remaining(load) as f64 / rate.max(1) as f64);
         let trial = setup_time(rtt)
