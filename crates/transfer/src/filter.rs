@@ -82,12 +82,6 @@ impl Filters {
         Ok(Self { rules })
     }
 
-    /// Whether there are none, so that everything is taken.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
     /// Decides on `path`, relative to the source; its directories have been decided on before.
     #[must_use]
     pub fn decide(&self, path: &[u8], kind: Kind) -> Decision {

@@ -61,12 +61,6 @@ impl Limiter {
         }
     }
 
-    /// Whether there is a limit.
-    #[must_use]
-    pub fn is_limited(&self) -> bool {
-        self.bucket.is_some()
-    }
-
     /// Waits until `bytes` may be sent. Ask in small portions: each is waited for as a whole.
     ///
     /// Not cancel-safe in the strict sense: a turn that is not waited for is lost, and its bytes count as sent.

@@ -233,12 +233,6 @@ impl<R: BufRead> ManifestReader<R> {
         Ok(reader)
     }
 
-    /// The number of the line that was read last, counted from 1.
-    #[must_use]
-    pub const fn line_number(&self) -> u64 {
-        self.line
-    }
-
     fn fault(&self, fault: Fault) -> ManifestError {
         ManifestError::Line { line: self.line, fault }
     }

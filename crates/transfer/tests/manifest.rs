@@ -218,7 +218,10 @@ proptest! {
 /// `RENKEI_SEED` and `RENKEI_FUZZ_SECONDS` set where the changes begin and for how long they are tried.
 #[test]
 fn no_change_of_the_corpus_is_taken_for_the_whole() {
-    let right: Vec<_> = corpus().into_iter().filter(|(name, _)| name.starts_with("whole-")).collect();
+    let right: Vec<_> = corpus()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("whole-"))
+        .collect();
     fuzz::for_a_while("manifest", |rng| {
         let (_, whole) = &right[rng.within(0..right.len() as u64) as usize];
         let mut bytes = whole.clone();
