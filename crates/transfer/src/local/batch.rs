@@ -63,8 +63,8 @@ pub struct SmallStored {
 
 /// Loads each file; the results stand in the order of `files`.
 ///
-/// A file that changes while it is read is read once more and then fails as [`FileError::Changed`]; so does one that is
-/// larger than [`LARGEST`].
+/// A file that can not be read for a reason that may pass is read once more: it changed meanwhile, or its server had
+/// put another in its place. One that changes again, or is larger than [`LARGEST`], fails as [`FileError::Changed`].
 #[must_use]
 pub fn load_batch(files: &[SmallSource]) -> Vec<Result<Loaded, FileError>> {
     files.iter().map(|file| load(&file.root, &file.rel)).collect()
@@ -88,7 +88,7 @@ pub fn store_batch_in_place(files: &[SmallTarget]) -> Vec<Result<SmallStored, Fi
 
 fn load(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
     match load_once(root, rel) {
-        Err(FileError::Changed { .. }) => load_once(root, rel),
+        Err(error) if error.is_transient() => load_once(root, rel),
         result => result,
     }
 }

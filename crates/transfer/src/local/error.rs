@@ -145,12 +145,6 @@ pub enum FileError {
         /// Its path.
         path: Vec<u8>,
     },
-    /// Source and target are one file; writing would destroy it.
-    #[error("`{}` is the source itself", Printable(path))]
-    SameFile {
-        /// Path of the target.
-        path: Vec<u8>,
-    },
     /// A device or FIFO takes bytes only in order.
     #[error("`{}` is a {} and can only be written in order", Printable(path), special.name())]
     OutOfOrder {
@@ -185,23 +179,6 @@ impl FileError {
         }
     }
 
-    /// The path or pattern that it is about, bytes.
-    #[must_use]
-    pub fn path(&self) -> &[u8] {
-        match self {
-            Self::Io { path, .. }
-            | Self::Name { path, .. }
-            | Self::ThroughLink { path }
-            | Self::NotAFile { path, .. }
-            | Self::NotASpecial { path, .. }
-            | Self::NotADirectory { path, .. }
-            | Self::Changed { path }
-            | Self::SameFile { path }
-            | Self::OutOfOrder { path, .. } => path,
-            Self::NoMatch { pattern } | Self::Pattern { pattern, .. } => pattern,
-        }
-    }
-
     /// Whether doing the same again may help without anyone doing something about it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -223,30 +200,10 @@ impl FileError {
         }
     }
 
-    /// Whether there is no room: the disk is full, a quota is used up, or the file is larger than the file system or
-    /// a resource limit allows.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
-    }
-
     /// Whether the thing is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self.errno(), Some(Errno::NOENT))
-    }
-
-    /// Whether a directory has something in it that keeps it from being removed.
-    #[must_use]
-    pub fn is_not_empty(&self) -> bool {
-        // Solaris and old NFS servers say EEXIST, which POSIX allows.
-        matches!(self.errno(), Some(Errno::NOTEMPTY | Errno::EXIST))
-    }
-
-    /// Whether something of that name is there already.
-    #[must_use]
-    pub fn is_existing(&self) -> bool {
-        matches!(self.errno(), Some(Errno::EXIST))
     }
 
     /// Whether this file system or this pair of places has no hard links, so that a copy must stand in for one.

@@ -165,17 +165,6 @@ impl Meta {
     pub fn is_unchanged(&self, later: &Self) -> bool {
         self.id == later.id && self.size == later.size && self.mtime == later.mtime
     }
-
-    /// Refuses to write over the file that is being read.
-    ///
-    /// # Errors
-    /// [`SameFile`](super::error::FileError::SameFile) with `path` if both are one file.
-    pub fn refuse_same(&self, target: &Self, path: &[u8]) -> Result<(), super::error::FileError> {
-        if self.id == target.id {
-            return Err(super::error::FileError::SameFile { path: path.to_vec() });
-        }
-        Ok(())
-    }
 }
 
 /// Permissions to set.

@@ -40,8 +40,6 @@ pub enum Named {
         path: Vec<u8>,
         /// What it is.
         special: Special,
-        /// Its attributes.
-        meta: Meta,
     },
 }
 
@@ -84,7 +82,6 @@ fn found(path: &[u8], stat: &Stat, links: Links) -> Result<Named, FileError> {
         Kind::Other(special) => Named::Special {
             path: path.to_vec(),
             special,
-            meta,
         },
         Kind::File | Kind::Link => Named::File {
             root: Root::open(above, links)?,

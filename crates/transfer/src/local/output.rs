@@ -45,7 +45,7 @@ pub enum Existing {
     /// It is replaced in one step.
     #[default]
     Replace,
-    /// It stays, and finishing fails as [existing](FileError::is_existing).
+    /// It stays, and finishing fails.
     Keep,
 }
 
@@ -249,12 +249,6 @@ impl Output {
             Way::InPlace(manner) => *manner,
             Way::Stream(..) => Manner::Stream,
         }
-    }
-
-    /// Its final path, for messages.
-    #[must_use]
-    pub fn path(&self) -> &[u8] {
-        &self.path
     }
 
     /// Its attributes as it stands.

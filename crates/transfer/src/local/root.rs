@@ -75,32 +75,13 @@ impl Root {
     pub fn open(path: &[u8], links: Links) -> Result<Self, FileError> {
         let dir = rustix::fs::open(path, sys::SEARCH, Mode::empty())
             .map_err(|error| FileError::io(path, Operation::Open, error))?;
-        Ok(Self::new(dir, path.to_vec(), links))
-    }
-
-    /// The directory `rel` as a root of its own.
-    ///
-    /// # Errors
-    /// As for every path below the root, see [`Root::stat`].
-    pub fn below(&self, rel: &[u8]) -> Result<Self, FileError> {
-        let dir = self.dir_at(rel)?;
-        let dir = dir
-            .try_clone()
-            .map_err(|error| FileError::io(&self.path_of(rel), Operation::Open, error))?;
         Ok(Self {
-            resolver: self.resolver,
-            ..Self::new(dir, self.path_of(rel), self.links)
-        })
-    }
-
-    fn new(dir: OwnedFd, path: Vec<u8>, links: Links) -> Self {
-        Self {
             resolver: Resolver::probe(sys::fd(&dir)),
             dir: Arc::new(dir),
-            path,
+            path: path.to_vec(),
             links,
             parents: Mutex::default(),
-        }
+        })
     }
 
     /// As on a kernel without `openat2`.
@@ -108,12 +89,6 @@ impl Root {
     pub(super) fn walking(mut self) -> Self {
         self.resolver = Resolver::Walk;
         self
-    }
-
-    /// The path that it was opened with.
-    #[must_use]
-    pub fn path(&self) -> &[u8] {
-        &self.path
     }
 
     /// Whether links below are followed.

@@ -33,9 +33,9 @@ fn a_file_that_does_not_fit_leaves_the_old_one() {
         let root = scratch.root("");
         put(&root, b"f", b"old").unwrap();
         let error = put(&root, b"f", &vec![1; 2 << 20]).unwrap_err();
-        assert!(error.is_full(), "{error}");
+        assert_eq!(refusal(&error), ErrorKind::StorageFull);
         assert!(!error.is_transient());
-        assert_eq!(error.path(), scratch.bytes("f"));
+        assert_names(&error, &scratch.bytes("f"));
         assert_eq!(scratch.read("f"), b"old");
         assert_eq!(scratch.names(""), [b"f"]);
         put(&root, b"g", b"fits").unwrap();
@@ -63,7 +63,7 @@ fn of_a_batch_that_does_not_fit_every_final_name_is_right() {
             match result {
                 Ok(_) => assert_eq!(scratch.read(&file.rel), file.data[0]),
                 Err(error) => {
-                    assert!(error.is_full());
+                    assert_eq!(refusal(&error), ErrorKind::StorageFull);
                     assert!(!scratch.exists(&file.rel));
                 }
             }

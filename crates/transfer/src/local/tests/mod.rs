@@ -8,11 +8,12 @@ mod output;
 mod source;
 mod tree;
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use renkei_types::printable::Printable;
 use rustix::fs::{CWD, FileType, Mode};
 use tempfile::TempDir;
 
@@ -114,6 +115,20 @@ fn put(root: &Root, rel: &[u8], content: &[u8]) -> Result<Stored, FileError> {
         return Err(error);
     }
     finish(output, content.len() as u64)
+}
+
+/// What the system said to the step that failed.
+fn refusal(error: &FileError) -> ErrorKind {
+    match error {
+        FileError::Io { source, .. } => source.kind(),
+        other => panic!("not from the system: {other}"),
+    }
+}
+
+/// A person must see which one it was.
+fn assert_names(error: &FileError, path: &[u8]) {
+    let (text, name) = (error.to_string(), format!("`{}`", Printable(path)));
+    assert!(text.contains(&name), "{text} does not name {name}");
 }
 
 /// Runs `test` as a user for whom permissions count. Only the calling thread's user changes, so it gets one of its own.

@@ -156,7 +156,7 @@ fn globs_are_expanded_as_by_scp() {
     assert_eq!(expand("*.txt").unwrap(), paths(&["a.txt", "b.txt"]));
     assert_eq!(expand("s*[12]/in").unwrap(), paths(&["src1/in", "src2/in"]));
     assert_eq!(expand("src?").unwrap(), paths(&["src1", "src2"]));
-    assert_eq!(expand("a.txt*/in").unwrap_err().path(), scratch.bytes("a.txt*/in"));
+    assert_names(&expand("a.txt*/in").unwrap_err(), &scratch.bytes("a.txt*/in"));
     // What exists is meant literally.
     assert_eq!(expand("lit*").unwrap(), paths(&["lit*"]));
     assert_eq!(expand("[x").unwrap(), paths(&["[x"]));
