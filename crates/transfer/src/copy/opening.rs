@@ -43,7 +43,9 @@ pub fn open(request: &Request, ends: Vec<End>) -> Result<Begun, String> {
         (Some(directory), ..) => options.open_in(directory),
         // The checkpoint itself is the journal.
         (None, Some(write), _) => options.open_at(write),
-        (None, None, Some(_)) => options.open_in(&std::env::temp_dir()),
+        (None, None, Some(_)) => {
+            return Err("there is no place for the journal, so no checkpoint can be gone on from".into());
+        }
         (None, None, None) => return Ok(none),
     };
     let opened = opened.map_err(|error| chain(&error))?;
