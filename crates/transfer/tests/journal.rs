@@ -201,10 +201,10 @@ fn a_second_run_is_refused_by_name_while_the_first_is_at_work() {
 fn the_journal_is_for_its_owner_alone() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state/renkei");
-    let opened = open(&state).unwrap();
+    let _opened = open(&state).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&state), 0o700);
-    assert_eq!(mode(opened.journal.path()), 0o600);
+    assert_eq!(mode(&journal_path(&state)), 0o600);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn what_was_not_flushed_is_written_when_the_journal_is_dropped_and_what_was_is_there_at_once() {
     let dir = TempDir::new().unwrap();
     let opened = open(dir.path()).unwrap();
-    let path = opened.journal.path().to_owned();
+    let path = journal_path(dir.path());
     let empty = fs::metadata(&path).unwrap().len();
     opened
         .journal

@@ -64,12 +64,6 @@ impl Journal {
         &self.name
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The time for records: the wall clock when this run began and the time passed since, so that it never goes back.
     #[must_use]
     pub fn now(&self) -> UnixMillis {
