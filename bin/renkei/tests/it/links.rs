@@ -193,6 +193,21 @@ fn tree_with_hard_links(lab: &Lab) -> Tree {
 }
 
 #[test]
+fn a_directory_in_the_way_of_a_hard_link_is_told_and_not_taken_for_a_refusal() {
+    let lab = Lab::new();
+    lab.file("tree/first", "1");
+    lab.dir("tree/deep");
+    fs::hard_link(lab.path("tree/first"), lab.path("tree/deep/later")).unwrap();
+    lab.dir("near/deep/later");
+    let outcome = lab.cp(["-T", "tree", "near"]);
+    ends_with(&outcome, 1);
+    assert!(outcome.stderr.contains("make the hard link"), "{}", outcome.text());
+    assert!(!outcome.stderr.contains("makes no hard links"), "{}", outcome.text());
+    assert_eq!(lab.read("near/first"), "1");
+    assert_eq!(lab.names("near/deep"), ["later"]);
+}
+
+#[test]
 fn a_refused_hard_link_becomes_a_copy_and_is_said_once() {
     let refuse = Fault::Refuse {
         request: Request::Hardlink,
