@@ -79,14 +79,12 @@ impl Lines {
             }
         };
         // Within one server a single session has both files, so that the server can copy by itself.
-        if let (Some(source), Some(target)) = (&route.source, &route.target) {
-            if Arc::ptr_eq(source, target) {
-                let line = source.open().await?;
-                return Ok(Self {
-                    source: Some(line.clone()),
-                    target: Some(line),
-                });
-            }
+        if let (true, Some(server)) = (route.is_within_one(), &route.source) {
+            let line = server.open().await?;
+            return Ok(Self {
+                source: Some(line.clone()),
+                target: Some(line),
+            });
         }
         let (source, target) = tokio::join!(open(route.source.clone()), open(route.target.clone()));
         Ok(Self {
@@ -119,7 +117,11 @@ struct Working {
 /// Limits from outside.
 pub fn bounds(request: &Request) -> Bounds {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-    Bounds { fixed: request.tuning.connections, cores, most: MOST_LANES }
+    Bounds {
+        fixed: request.tuning.connections,
+        cores,
+        most: MOST_LANES,
+    }
 }
 
 /// Takes over what was opened beside the first session; only on a route with one server.
@@ -133,7 +135,17 @@ fn opened_beside(route: &Route) -> JoinSet<Result<Lines, LineError>> {
     for beside in server.take_beside() {
         opening.spawn(async move {
             let line = Some(beside.line().await?);
-            Ok(if is_source { Lines { source: line, target: None } } else { Lines { source: None, target: line } })
+            Ok(if is_source {
+                Lines {
+                    source: line,
+                    target: None,
+                }
+            } else {
+                Lines {
+                    source: None,
+                    target: line,
+                }
+            })
         });
     }
     opening

@@ -109,7 +109,9 @@ impl Ends {
     /// Whether both files are at one session whose server copies by itself. Not where the content has to be seen here,
     /// or a rate be kept.
     pub fn copies_by_itself(&self, shared: &Shared) -> bool {
-        let (Some(source), Some(target)) = (&self.source, &self.target) else { return false };
+        let (Some(source), Some(target)) = (&self.source, &self.target) else {
+            return false;
+        };
         source.is_same(target)
             && source.extensions().copy_data
             && !shared.request.verify

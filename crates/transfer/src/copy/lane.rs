@@ -205,9 +205,7 @@ async fn move_piece(shared: &Arc<Shared>, ends: &Ends, piece: Piece, job: &Job) 
             // The host may have crashed after this answer.
             large.unsynced().doubtful(piece.index, cv);
         } else {
-            large
-                .unsynced()
-                .acknowledged(piece.index, cv, piece.len, shared.now());
+            large.unsynced().acknowledged(piece.index, cv, piece.len, shared.now());
             shared.heard(ends);
         }
     }

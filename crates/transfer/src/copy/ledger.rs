@@ -135,10 +135,10 @@ impl Ledger {
             path: path.to_vec(),
             reason,
         };
-        if let Ok(mut kept) = self.kept.lock() {
-            if kept.failures.len() < KEPT_FAILURES {
-                kept.failures.push(failure.clone());
-            }
+        if let Ok(mut kept) = self.kept.lock()
+            && kept.failures.len() < KEPT_FAILURES
+        {
+            kept.failures.push(failure.clone());
         }
         self.event(Event::Failed(failure));
     }
@@ -224,10 +224,6 @@ impl Ledger {
 }
 
 fn rate(bytes: u64, time: Duration) -> u64 {
-    let nanos = time.as_nanos();
-    if nanos == 0 {
-        0
-    } else {
-        u64::try_from(u128::from(bytes) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
-    }
+    let rate = (u128::from(bytes) * 1_000_000_000).checked_div(time.as_nanos());
+    rate.map_or(0, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
 }

@@ -63,12 +63,20 @@ pub async fn walk(walk: &Walk, top: &Dir, names: &[Vec<u8>]) -> Result<(Vec<DirE
             }
             continue;
         }
-        let found = Found { below: name.clone(), source, target: below(&top.target, name), facts };
+        let found = Found {
+            below: name.clone(),
+            source,
+            target: below(&top.target, name),
+            facts,
+        };
         walk.one(top, found).await?;
     }
     Ok((ends, dirs))
 }
 
 fn below(spot: &Spot, name: &[u8]) -> Spot {
-    Spot { base: spot.base.clone(), rel: join(&spot.rel, name) }
+    Spot {
+        base: spot.base.clone(),
+        rel: join(&spot.rel, name),
+    }
 }

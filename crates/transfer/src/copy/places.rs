@@ -124,7 +124,11 @@ impl TargetSide {
             Self::Far(server) => {
                 let make = |sftp: Sftp| {
                     let path = whole.clone();
-                    async move { sftp.mkdir(&path, &Attrs::none()).await.map_err(Trouble::far("make", &path)) }
+                    async move {
+                        sftp.mkdir(&path, &Attrs::none())
+                            .await
+                            .map_err(Trouble::far("make", &path))
+                    }
                 };
                 match server.run(make).await {
                     Err(trouble) if trouble.is_lost() => Err(trouble),

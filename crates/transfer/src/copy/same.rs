@@ -24,14 +24,22 @@ pub async fn refuse(source: &Spot, target: &Spot, is_dir: bool) -> Result<(), Tr
         }
         _ => return Ok(()),
     };
-    let (Some(from), Some(to)) = (from, to) else { return Ok(()) };
+    let (Some(from), Some(to)) = (from, to) else {
+        return Ok(());
+    };
     if from == to {
-        return Err(Trouble::Other { path: target.path(), reason: "source and target are the same".into() });
+        return Err(Trouble::Other {
+            path: target.path(),
+            reason: "source and target are the same".into(),
+        });
     }
     let inside = is_dir && to.starts_with(&join(&from, b""));
     if inside {
         let reason = "a directory cannot be copied into itself".into();
-        return Err(Trouble::Other { path: target.path(), reason });
+        return Err(Trouble::Other {
+            path: target.path(),
+            reason,
+        });
     }
     Ok(())
 }
@@ -39,10 +47,14 @@ pub async fn refuse(source: &Spot, target: &Spot, is_dir: bool) -> Result<(), Tr
 /// Whether a link to a directory leads to the directory that it stands in or to one above. Servers tell no inode numbers,
 /// so there the paths are compared.
 pub async fn leads_above(link: &Spot, dir: &Spot) -> Result<bool, Trouble> {
-    let Base::Far { server, .. } = &link.base else { return Ok(false) };
+    let Base::Far { server, .. } = &link.base else {
+        return Ok(false);
+    };
     let real = |path: Vec<u8>| async move { server.run(|sftp| real_far(sftp, path.clone())).await };
     let (to, from) = tokio::join!(real(link.path()), real(dir.path()));
-    let (Some(to), Some(from)) = (to?, from?) else { return Ok(false) };
+    let (Some(to), Some(from)) = (to?, from?) else {
+        return Ok(false);
+    };
     Ok(to == from || from.starts_with(&join(&to, b"")))
 }
 

@@ -47,8 +47,7 @@ pub async fn copy(shared: &Shared, ends: &Ends, item: &Item) -> Result<Stored, T
     let set = sftp.fsetstat(&to, &shared.keep.far(&item.facts));
     let look = sftp.fstat(&to);
     let (closed, closed_source) = (sftp.close(&to), sftp.close(&from));
-    let (content, set, look, closed, _) =
-        (content.await, set.await, look.await, closed.await, closed_source.await);
+    let (content, set, look, closed, _) = (content.await, set.await, look.await, closed.await, closed_source.await);
     let done = async {
         content.map_err(Trouble::far("copy", &path))?;
         set.map_err(Trouble::far("set attributes of", &path))?;

@@ -51,7 +51,10 @@ pub async fn write(source: &Spot, size: u64, side: &TargetSide, path: &[u8], led
             let sftp = server.any().await?;
             // OpenSSH seeks before each write unless the file is open for appending, and a FIFO cannot seek.
             let flags = OpenFlags::WRITE | OpenFlags::APPEND;
-            let handle = sftp.open(path, flags, &Attrs::none()).await.map_err(Trouble::far("open", path))?;
+            let handle = sftp
+                .open(path, flags, &Attrs::none())
+                .await
+                .map_err(Trouble::far("open", path))?;
             let most = sftp.limits().max_write.min(REQUEST) as usize;
             while let Some(parts) = pieces.recv().await {
                 for part in &parts? {
@@ -66,7 +69,9 @@ pub async fn write(source: &Spot, size: u64, side: &TargetSide, path: &[u8], led
             sftp.close(&handle).await.map_err(Trouble::far("close", path))?;
         }
     }
-    ledger.sent_bytes.fetch_add(written, std::sync::atomic::Ordering::Relaxed);
+    ledger
+        .sent_bytes
+        .fetch_add(written, std::sync::atomic::Ordering::Relaxed);
     Ok(written)
 }
 
@@ -113,14 +118,19 @@ async fn read_far(
     sender: &mpsc::Sender<Result<Vec<Bytes>, Trouble>>,
 ) -> Result<(), Trouble> {
     let sftp = server.any().await?;
-    let handle = sftp.open(path, OpenFlags::READ, &Attrs::none()).await.map_err(Trouble::far("open", path))?;
+    let handle = sftp
+        .open(path, OpenFlags::READ, &Attrs::none())
+        .await
+        .map_err(Trouble::far("open", path))?;
     let most = sftp.limits().max_read.min(REQUEST);
     let ranges = (0..size.div_ceil(PIECE)).map(|index| (index * PIECE, (size - index * PIECE).min(PIECE)));
     let reads = ranges.map(|range| read_range(&sftp, &handle, range, most));
     let mut reads = futures_util::stream::iter(reads).buffered(AHEAD);
     while let Some(parts) = reads.next().await {
         let parts = parts.map_err(Trouble::far("read", path))?;
-        let Some(parts) = parts else { return Err(Trouble::Changed { path: path.to_vec() }) };
+        let Some(parts) = parts else {
+            return Err(Trouble::Changed { path: path.to_vec() });
+        };
         if sender.send(Ok(parts)).await.is_err() {
             break;
         }

@@ -140,7 +140,11 @@ impl Walk {
     pub fn new(shared: Arc<Shared>, filters: Filters, first_serial: u64) -> Self {
         let choice = Choice::new(shared.request.existing);
         let temps = |resume: &Resume| resume.unfinished().map(|file| file.temp.clone()).collect();
-        let unfinished = if shared.request.delete { shared.log.with_resume(temps) } else { None };
+        let unfinished = if shared.request.delete {
+            shared.log.with_resume(temps)
+        } else {
+            None
+        };
         Self {
             shared,
             filters,
@@ -266,7 +270,11 @@ impl Walk {
         }
         self.shared.proof.directory(dir.index, &dir.below);
         let wants_standing = self.shared.request.existing != Existing::Replace || self.shared.request.delete;
-        let need = if self.shared.request.delete { Need::All } else { Need::Common };
+        let need = if self.shared.request.delete {
+            Need::All
+        } else {
+            Need::Common
+        };
         let mut standing = if made == Made::Existed && wants_standing {
             Standing::list(&self.held, &dir.target, need).await?
         } else {
@@ -408,12 +416,27 @@ impl Walk {
 
     /// Hands out what a list names: a file, link or special file.
     pub async fn one(&self, top: &Dir, found: Found) -> Result<(), Trouble> {
-        let Found { below, source, target, facts } = found;
+        let Found {
+            below,
+            source,
+            target,
+            facts,
+        } = found;
         let looked = self.shared.request.existing != Existing::Replace;
-        let stands = if looked { target.base.lstat(&target.rel).await? } else { None };
+        let stands = if looked {
+            target.base.lstat(&target.rel).await?
+        } else {
+            None
+        };
         match facts.kind {
             Kind::File => {
-                let placed = Placed { index: top.index, source, facts, target, standing: None };
+                let placed = Placed {
+                    index: top.index,
+                    source,
+                    facts,
+                    target,
+                    standing: None,
+                };
                 let item = self.item(&placed, below);
                 self.offer(item, stands).await
             }
@@ -488,14 +511,15 @@ impl Walk {
             self.shared.proof.file(&item, item.facts.size, None);
             return Ok(());
         }
-        if item.facts.nlink > 1 && !self.shared.request.follow {
-            if let Some(first) = self.first_name(&item) {
-                self.shared.ledger.total_files.fetch_add(1, Relaxed);
-                if let Ok(mut links) = self.hard_links.lock() {
-                    links.later.push(HardLink { item, first });
-                }
-                return Ok(());
+        if item.facts.nlink > 1
+            && !self.shared.request.follow
+            && let Some(first) = self.first_name(&item)
+        {
+            self.shared.ledger.total_files.fetch_add(1, Relaxed);
+            if let Ok(mut links) = self.hard_links.lock() {
+                links.later.push(HardLink { item, first });
             }
+            return Ok(());
         }
         self.shared.ledger.found(item.facts.size);
         if self.shared.request.dry_run {

@@ -7,12 +7,15 @@ use renkei_plan::LaneId;
 use renkei_ssh::sftp::{Handle, Sftp};
 use tokio::sync::OnceCell;
 
+/// A handle and the session that it belongs to, opened by whoever needs it first.
+type Cell = Arc<OnceCell<(Sftp, Handle)>>;
+
 /// One handle a lane.
 #[derive(Default)]
-pub(super) struct Handles(Mutex<HashMap<LaneId, Arc<OnceCell<(Sftp, Handle)>>>>);
+pub(super) struct Handles(Mutex<HashMap<LaneId, Cell>>);
 
 impl Handles {
-    pub(super) fn cell(&self, lane: LaneId) -> Arc<OnceCell<(Sftp, Handle)>> {
+    pub(super) fn cell(&self, lane: LaneId) -> Cell {
         match self.0.lock() {
             Ok(mut cells) => Arc::clone(cells.entry(lane).or_default()),
             Err(_) => Arc::default(),

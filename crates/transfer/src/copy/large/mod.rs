@@ -338,7 +338,12 @@ impl Large {
             let Ok(output) = self.output() else { return false };
             return blocking(move || output.sync()).await.is_ok();
         }
-        let proven = |sftp: &Sftp| shared.target.as_ref().is_some_and(|server| server.witness().is_proven(sftp));
+        let proven = |sftp: &Sftp| {
+            shared
+                .target
+                .as_ref()
+                .is_some_and(|server| server.witness().is_proven(sftp))
+        };
         let Some((sftp, handle)) = self.targets.any(proven) else {
             return false;
         };

@@ -39,7 +39,9 @@ impl Large {
                         path: self.item.shown(),
                     });
                 }
-                self.deliver(shared, ends, piece, vec![Bytes::from(content)]).await.map(Some)
+                self.deliver(shared, ends, piece, vec![Bytes::from(content)])
+                    .await
+                    .map(Some)
             }
         }
     }
@@ -56,7 +58,9 @@ impl Large {
             to: &to,
             to_offset: piece.offset,
         };
-        sftp.copy_data(range).await.map_err(Trouble::far("copy", &self.item.target.path()))
+        sftp.copy_data(range)
+            .await
+            .map_err(Trouble::far("copy", &self.item.target.path()))
     }
 
     fn near_source(&self) -> Result<Arc<Source>, Trouble> {
