@@ -194,7 +194,8 @@ fn files_without_end_take_little_memory_and_fail() {
     let (outcome, most) = peak(trap.lab.start(words), PATIENCE);
     assert!(most < MOST_MEMORY, "{most} bytes");
     ends_with(&outcome, 1);
-    assert_eq!(summary(&outcome)["failed"], 401, "{}", outcome.text());
+    // The large one may have been copied as far as it was said to go.
+    assert!(summary(&outcome)["failed"].as_u64() >= Some(401), "{}", outcome.text());
     assert_eq!(trap.look(), trap.around);
     trap.lab.assert_clean("in");
     standing_is_right(&trap.lab, "in/side/down", 0);
@@ -308,6 +309,19 @@ fn packets_of_a_gigabyte_are_not_waited_for() {
 #[test]
 fn replies_that_come_twice_end_the_session() {
     broken_replies(|_| Fault::Twice);
+}
+
+#[test]
+fn a_server_that_says_nothing_more_is_given_up() {
+    for way in WAYS {
+        let lab = Lab::faulty(&Plan::new().with(Fault::MuteFrom(100)));
+        lab.tree("tree").small_files(300, 2000).unwrap();
+        let outcome = ended(lab.start(lab.words(way, &["--timeout", "2s"], &["tree", "copy"])));
+        ends_with(&outcome, 4);
+        assert!(outcome.stderr.contains("answers nothing"), "{way:?} {}", outcome.text());
+        assert!(outcome.stderr.contains("--resume"), "{way:?} {}", outcome.text());
+        standing_is_right(&lab, "copy", 0);
+    }
 }
 
 #[test]

@@ -148,6 +148,12 @@ impl Sftp {
         self.client.pending.end().is_some()
     }
 
+    /// Whether a request has no reply yet.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.client.pending.is_waiting()
+    }
+
     /// Whether both are the same session.
     #[must_use]
     pub fn is_same(&self, other: &Sftp) -> bool {

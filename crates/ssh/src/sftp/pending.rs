@@ -173,6 +173,12 @@ impl Pending {
         self.lock().end.clone()
     }
 
+    pub(super) fn is_waiting(&self) -> bool {
+        let state = self.lock();
+        let is_due = |slot: &Slot| !matches!(slot.progress, Progress::Ready(_));
+        state.slots.iter().any(|(_, slot)| is_due(slot))
+    }
+
     pub(super) async fn ended(&self) -> SftpError {
         loop {
             let notified = self.ended.notified();

@@ -35,6 +35,7 @@ mod seen;
 mod server;
 mod sessions;
 mod shared;
+mod silence;
 mod sources;
 mod spool;
 mod standing;
@@ -196,7 +197,15 @@ impl Copy {
             filters,
             first_serial: begun.first_serial,
         };
-        match self.copy_all(journey, &log).await {
+        let all: Vec<_> = servers.known.iter().map(|(_, server)| Arc::clone(server)).collect();
+        let copied = tokio::select! {
+            copied = self.copy_all(journey, &log) => copied,
+            () = silence::lasts(&all, self.request.timeout) => {
+                self.stop.throw(StopReason::Lost);
+                return End::because(Ending::Lost, "the server is connected and answers nothing");
+            }
+        };
+        match copied {
             Ok(end) => end,
             Err(Refusal::Usage(cause)) => End::because(Ending::Usage, cause),
             Err(Refusal::Trouble(trouble)) if trouble.is_lost() => End::because(Ending::Lost, "the connection was lost"),

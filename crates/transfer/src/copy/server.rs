@@ -152,6 +152,11 @@ impl Server {
             .unwrap_or_default()
     }
 
+    /// The sessions that live.
+    pub fn sessions(&self) -> Vec<Sftp> {
+        self.lines().into_iter().map(|line| line.sftp).collect()
+    }
+
     /// How many sessions live.
     pub fn count(&self) -> usize {
         self.lines().len()
