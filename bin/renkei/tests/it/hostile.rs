@@ -34,7 +34,10 @@ impl Trap {
         lab.file("tree/good", "good");
         lab.file("canary/keep", "keep");
         lab.dir("in/side");
-        let mut trap = Self { lab, around: BTreeMap::new() };
+        let mut trap = Self {
+            lab,
+            around: BTreeMap::new(),
+        };
         trap.around = trap.look();
         trap
     }
@@ -81,7 +84,15 @@ fn ended(mut running: Running) -> Outcome {
 
 #[test]
 fn names_that_lead_elsewhere_fail_and_honest_ones_are_copied() {
-    for name in ["../escape", "../../canary/keep", "/escape", "a/b", "good/", "nul\0name", ""] {
+    for name in [
+        "../escape",
+        "../../canary/keep",
+        "/escape",
+        "a/b",
+        "good/",
+        "nul\0name",
+        "",
+    ] {
         let trap = Trap::new(&Plan::new().with(Fault::Name(name.into())));
         let outcome = trap.spring(&["--json"]);
         ends_with(&outcome, 1);
@@ -116,7 +127,13 @@ fn link_before(make: impl Fn(&Lab), leads_to: &str) {
     let trap = Trap::new(&Plan::new());
     make(&trap.lab);
     let target = trap.lab.path(leads_to).as_os_str().as_bytes().to_vec();
-    trap.lab.faults().set_plan(&Plan::new().with(Fault::LinkBefore { name: b"trap".to_vec(), target })).unwrap();
+    trap.lab
+        .faults()
+        .set_plan(&Plan::new().with(Fault::LinkBefore {
+            name: b"trap".to_vec(),
+            target,
+        }))
+        .unwrap();
     for options in [&[][..], &["--in-place"], &["--update", "-T"]] {
         let outcome = trap.spring(options);
         ends_with(&outcome, 1);
@@ -145,12 +162,21 @@ fn a_source_that_turns_out_to_be_a_link_is_not_written_through() {
     let target = b"../../../canary/keep".to_vec();
     let trap = Trap::new(&Plan::new());
     trap.lab.file("tree/trap", "evil");
-    trap.lab.faults().set_plan(&Plan::new().with(Fault::LinkBefore { name: b"trap".to_vec(), target })).unwrap();
+    trap.lab
+        .faults()
+        .set_plan(&Plan::new().with(Fault::LinkBefore {
+            name: b"trap".to_vec(),
+            target,
+        }))
+        .unwrap();
     let words = trap.lab.words(Way::Down, &[], &["tree/trap", "tree/good", "in/side"]);
     let mut around = trap.look();
     ended(trap.lab.start(words));
     for name in ["trap", "good"] {
-        around.insert(trap.lab.path(format!("in/side/{name}")), fs::read(trap.lab.path(format!("tree/{name}"))).ok());
+        around.insert(
+            trap.lab.path(format!("in/side/{name}")),
+            fs::read(trap.lab.path(format!("tree/{name}"))).ok(),
+        );
     }
     assert_eq!(trap.look(), around);
 }
@@ -206,12 +232,21 @@ fn files_without_end_take_little_memory_and_fail() {
 fn standing_is_right(lab: &Lab, target: &str, less: u64) {
     let top = lab.path(target);
     // A temporary file may be left where no session worked any more.
-    for path in walk(&top).into_iter().filter(|path| path.is_file() && !is_temporary(path)) {
+    for path in walk(&top)
+        .into_iter()
+        .filter(|path| path.is_file() && !is_temporary(path))
+    {
         let name = path.strip_prefix(&top).unwrap();
         let original = fs::read(lab.path("tree").join(name)).unwrap();
-        let told = original.len().saturating_sub(usize::try_from(less).unwrap_or(usize::MAX));
+        let told = original
+            .len()
+            .saturating_sub(usize::try_from(less).unwrap_or(usize::MAX));
         let copied = fs::read(&path).unwrap();
-        assert!(copied == original || copied == original[..told], "{name:?} has {} bytes", copied.len());
+        assert!(
+            copied == original || copied == original[..told],
+            "{name:?} has {} bytes",
+            copied.len()
+        );
     }
 }
 
@@ -223,7 +258,12 @@ fn a_listing_without_end_takes_little_memory_and_can_be_interrupted() {
     let words = trap.lab.words(Way::Down, &["--json"], &["tree", "in/side/down"]);
     let mut running = trap.lab.start(words);
     // Each name fails, since there is no such file; and more fail than are kept for the summary.
-    let enough = || running.has_ended().then_some(()).or((running.stdout().len() > 2 << 20).then_some(()));
+    let enough = || {
+        running
+            .has_ended()
+            .then_some(())
+            .or((running.stdout().len() > 2 << 20).then_some(()))
+    };
     wait::until_some("many names", PATIENCE, enough).unwrap();
     running.interrupt();
     let (outcome, most) = peak(running, PATIENCE);
@@ -238,7 +278,11 @@ fn a_listing_that_brings_nothing_new_is_ended() {
         let trap = Trap::new(&Plan::new().with(Fault::EndlessName(name.into())));
         let outcome = trap.spring(&[]);
         ends_with(&outcome, 1);
-        assert!(outcome.stderr.contains("an endless listing"), "{name:?} {}", outcome.text());
+        assert!(
+            outcome.stderr.contains("an endless listing"),
+            "{name:?} {}",
+            outcome.text()
+        );
         assert_eq!(trap.lab.read("in/side/down/good"), "good");
     }
 }
@@ -256,7 +300,12 @@ fn a_listing_that_claims_more_names_than_it_has_is_refused() {
 /// Copies many files over sessions that all go wrong somewhere; what stands is right, what does not was named.
 fn broken_replies(fault: impl Fn(u64) -> Fault) {
     let mut rng = Rng::for_purpose("hostile replies");
-    for (way, nth) in [(Way::Up, rng.within(1..6)), (Way::Up, rng.within(6..300)), (Way::Down, rng.within(1..6)), (Way::Down, rng.within(6..300))] {
+    for (way, nth) in [
+        (Way::Up, rng.within(1..6)),
+        (Way::Up, rng.within(6..300)),
+        (Way::Down, rng.within(1..6)),
+        (Way::Down, rng.within(6..300)),
+    ] {
         let lab = Lab::faulty(&Plan::new().with(fault(nth)));
         let mut tree = lab.tree("tree");
         tree.small_files(300, 2000).unwrap();
@@ -264,7 +313,11 @@ fn broken_replies(fault: impl Fn(u64) -> Fault) {
         lab.dir("to");
         let words = lab.words(way, &["--json", "--timeout", "3s"], &["tree", "to/copy"]);
         let outcome = ended(lab.start(words));
-        assert!(matches!(outcome.code(), Some(1 | 3 | 4)), "{way:?} {nth} {}", outcome.text());
+        assert!(
+            matches!(outcome.code(), Some(1 | 3 | 4)),
+            "{way:?} {nth} {}",
+            outcome.text()
+        );
         if !lab.exists("to/copy") {
             continue;
         }
@@ -340,15 +393,26 @@ fn data_longer_than_asked_is_not_written() {
 const EVIL: &[u8] = b"e\x1b]0;owned\x07\x1b[2J\x9b2J\xc2\x9b2J\x7f\r\nvil";
 
 fn evil() -> Plan {
-    let refuse = Fault::Refuse { request: Request::Open, nth: 1, times: 2, status: Status::Failure };
-    Plan::new().with(Fault::Name(EVIL.to_vec())).with(Fault::StatusText(EVIL.to_vec())).with(refuse)
+    let refuse = Fault::Refuse {
+        request: Request::Open,
+        nth: 1,
+        times: 2,
+        status: Status::Failure,
+    };
+    Plan::new()
+        .with(Fault::Name(EVIL.to_vec()))
+        .with(Fault::StatusText(EVIL.to_vec()))
+        .with(refuse)
 }
 
 /// What a run writes to both outputs, as bytes.
 fn written(lab: &Lab, mut command: Command) -> Vec<u8> {
     let path = lab.path("written");
     let out = File::create(&path).unwrap();
-    command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+    command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(out);
     let mut child = spawn_tied(command).unwrap();
     wait::until_some("the run to end", PATIENCE, || child.try_wait().unwrap()).unwrap();
     fs::read(path).unwrap()
@@ -358,7 +422,10 @@ fn written(lab: &Lab, mut command: Command) -> Vec<u8> {
 fn shows_nothing_raw(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let harmless = |c: char| c == '\n' || !c.is_control();
-    assert!(std::str::from_utf8(bytes).is_ok() && text.chars().all(harmless), "{text:?}");
+    assert!(
+        std::str::from_utf8(bytes).is_ok() && text.chars().all(harmless),
+        "{text:?}"
+    );
     assert!(text.contains("vil"), "{text:?}");
 }
 
@@ -384,7 +451,10 @@ fn a_terminal_gets_no_escape_sequence_of_a_server() {
     let mut command = trap.lab.command();
     command.args(trap.lab.words(Way::Down, &["-v"], &["tree", "in/side/down"]));
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
-    let line: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    let line: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(quoted)
+        .collect();
     let mut script = trap.lab.renkei().prepare(Command::new("script"));
     script.args(["-qec", &line.join(" "), "/dev/null"]);
     let bytes = written(&trap.lab, script);
@@ -400,7 +470,14 @@ fn a_name_is_escaped_in_json() {
     let trap = Trap::new(&Plan::new().with(Fault::Name(EVIL.to_vec())));
     let outcome = trap.spring(&["--json"]);
     // Escaped in JSON, and still the same name.
-    let shown = outcome.events().iter().any(|event| event["path"].as_str().is_some_and(|path| path.contains("owned")));
+    let shown = outcome
+        .events()
+        .iter()
+        .any(|event| event["path"].as_str().is_some_and(|path| path.contains("owned")));
     assert!(shown, "{}", outcome.text());
-    assert!(outcome.text().chars().all(|c| c == '\n' || !c.is_control()), "{:?}", outcome.text());
+    assert!(
+        outcome.text().chars().all(|c| c == '\n' || !c.is_control()),
+        "{:?}",
+        outcome.text()
+    );
 }

@@ -49,7 +49,10 @@ fn count(name: &str, default: u64) -> u64 {
 #[track_caller]
 fn flat((few, many): (u64, u64), more: u64, bytes_each: u64) {
     let grown = many.saturating_sub(few);
-    assert!(grown < NOISE + more * bytes_each, "{few} bytes, then {many} with {more} files more");
+    assert!(
+        grown < NOISE + more * bytes_each,
+        "{few} bytes, then {many} with {more} files more"
+    );
 }
 
 #[test]
@@ -81,7 +84,9 @@ fn synthetic(names: u64) -> Lab {
 fn scan(names: u64) -> u64 {
     let lab = synthetic(names);
     let mut command = lab.command();
-    command.args(lab.words(Way::Down, &["--dry-run"], &["tree", "down"])).stdout(Stdio::piped());
+    command
+        .args(lab.words(Way::Down, &["--dry-run"], &["tree", "down"]))
+        .stdout(Stdio::piped());
     let mut child = spawn_tied(command).unwrap();
     let mut out = child.stdout.take().unwrap();
     let (mut lines, mut most, mut buffer) = (0, 0, vec![0; 1 << 16]);
@@ -132,11 +137,19 @@ fn what_stands_in_a_large_target_takes_no_memory_for_each() {
         lab.dir("there");
         lab.file("few/same", "content");
         lab.file("few/other", "content");
-        lab.cp_well(["-p".into(), lab.path("few/same").into_os_string(), lab.path("there/same").into()]);
+        lab.cp_well([
+            "-p".into(),
+            lab.path("few/same").into_os_string(),
+            lab.path("there/same").into(),
+        ]);
         let words = lab.words(Way::Up, &["--update", "-T", "--json"], &["few", "there"]);
         let (outcome, most) = peak(lab.start(words), PATIENCE);
         let summary = summary(&well(outcome));
-        assert_eq!((&summary["files"], &summary["skipped"]), (&1.into(), &1.into()), "{summary}");
+        assert_eq!(
+            (&summary["files"], &summary["skipped"]),
+            (&1.into(), &1.into()),
+            "{summary}"
+        );
         assert_eq!(lab.read("there/other"), "content");
         most
     };

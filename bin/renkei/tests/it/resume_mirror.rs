@@ -13,7 +13,11 @@ fn resume_of_a_mirror_keeps_the_temporary_files_that_it_goes_on_with() {
         killed_at(&lab, &words(SLOW), 8 << 20);
         assert_eq!(temporaries(&lab.path("to")).len(), 1, "{way:?}");
         let outcome = lab.cp_well(words(FAST));
-        assert!(number(&summary(&outcome), "resumed_bytes") > 0, "{way:?} {}", outcome.text());
+        assert!(
+            number(&summary(&outcome), "resumed_bytes") > 0,
+            "{way:?} {}",
+            outcome.text()
+        );
         assert_whole(&lab, "tree", "to");
     }
 }
