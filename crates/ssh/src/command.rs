@@ -37,22 +37,39 @@ pub(crate) fn proxy(command: &str, host: &str) -> Result<Box<dyn Stream>, Connec
         .arg(format!("exec {command}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed().because(error))?;
     match (child.stdout.take(), child.stdin.take()) {
         (Some(stdout), Some(stdin)) => Ok(Box::new(ProxyStream {
             pipes: tokio::io::join(stdout, stdin),
-            _child: child,
+            child: Some(child),
         })),
         _ => Err(failed()),
     }
 }
 
+/// How long a ProxyCommand may take to end by itself when its pipes are closed.
+const PROXY_END: Duration = Duration::from_secs(2);
+
 /// The pipes of a ProxyCommand, with the process that must live as long.
 struct ProxyStream {
     pipes: Join<ChildStdout, ChildStdin>,
-    _child: Child,
+    child: Option<Child>,
+}
+
+impl Drop for ProxyStream {
+    /// The end of its input tells the command to end, and what it has started with it. One that does not is killed,
+    /// unless this program ends before.
+    fn drop(&mut self) {
+        let (Some(mut child), Ok(runtime)) = (self.child.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        runtime.spawn(async move {
+            if tokio::time::timeout(PROXY_END, child.wait()).await.is_err() {
+                let _ = child.kill().await;
+            }
+        });
+    }
 }
 
 impl AsyncRead for ProxyStream {

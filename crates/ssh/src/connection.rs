@@ -14,6 +14,9 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::session::{Callbacks, Ending};
 use crate::wire::Observed;
 
+/// How long handing over the last message may take; it is written after what is in the socket's buffer already.
+const FAREWELL: Duration = Duration::from_millis(300);
+
 /// How long a server that is alive may take to open a channel.
 const CHANNEL_REPLY: Duration = Duration::from_secs(60);
 
@@ -177,6 +180,19 @@ impl Connection {
         match &self.inner {
             Inner::Ssh(ssh) => ssh.observed.round_trips(),
             Inner::Program(_) => 0,
+        }
+    }
+
+    /// Tells the server that this is the end, so that both sides close at once, and a ProxyCommand between them with
+    /// them. Waits no longer than it takes to hand the message over.
+    pub async fn goodbye(&self) {
+        if let Inner::Ssh(ssh) = &self.inner {
+            let said = ssh.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+            let _ = tokio::time::timeout(FAREWELL, async {
+                let _ = said.await;
+                self.closed().await
+            })
+            .await;
         }
     }
 

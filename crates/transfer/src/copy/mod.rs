@@ -11,18 +11,18 @@ mod check;
 mod choice;
 mod claims;
 mod court;
-mod estimate;
 mod drop;
+mod estimate;
 mod facts;
 mod fleet;
 mod hash_command;
 mod item;
 mod landing;
 mod lane;
-mod listed;
 mod large;
 mod ledger;
 mod leg;
+mod listed;
 mod log;
 mod opening;
 mod places;
@@ -56,19 +56,19 @@ use renkei_plan::journal::End as JournalEnd;
 use renkei_plan::tune::{Lanes, Tuner};
 use renkei_ssh::{Dialer, Prompt};
 
+pub use self::check::verify;
+pub use self::drop::resume_drop;
 use self::fleet::Route;
 use self::landing::{Standing, Target};
 use self::ledger::Ledger;
 use self::log::Log;
 use self::places::{Place, TargetSide};
+use self::proof::{Proof, Settlement};
 use self::publish::TempNames;
 use self::server::Server;
 use self::sessions::Attendance;
 use self::shared::{Parts, Shared};
 use self::sources::Found;
-pub use self::check::verify;
-pub use self::drop::resume_drop;
-use self::proof::{Proof, Settlement};
 pub use self::stop::Stop;
 use self::stop::StopReason;
 use self::trouble::{Trouble, chain};
@@ -205,10 +205,13 @@ impl Copy {
                 return End::because(Ending::Lost, "the server is connected and answers nothing");
             }
         };
+        futures_util::future::join_all(all.iter().map(|server| server.goodbye())).await;
         match copied {
             Ok(end) => end,
             Err(Refusal::Usage(cause)) => End::because(Ending::Usage, cause),
-            Err(Refusal::Trouble(trouble)) if trouble.is_lost() => End::because(Ending::Lost, "the connection was lost"),
+            Err(Refusal::Trouble(trouble)) if trouble.is_lost() => {
+                End::because(Ending::Lost, "the connection was lost")
+            }
             Err(Refusal::Trouble(trouble)) => End::because(Ending::SomeFailed, trouble.reason()),
         }
     }
@@ -292,13 +295,17 @@ impl Copy {
 
     /// When the way is known and the local sources are seen to be worth it, the first wave is opened at once.
     async fn open_beside(&self, servers: &Servers) {
-        let [(_, server)] = servers.known.as_slice() else { return };
+        let [(_, server)] = servers.known.as_slice() else {
+            return;
+        };
         let sources: Vec<Vec<u8>> = self.request.sources.iter().filter_map(local_path).collect();
         if sources.is_empty() || self.request.dry_run {
             return;
         }
         let look = tokio::task::spawn_blocking(move || estimate::look(&sources));
-        let (rtt, Ok(load)) = tokio::join!(server.dialer().reached(), look) else { return };
+        let (rtt, Ok(load)) = tokio::join!(server.dialer().reached(), look) else {
+            return;
+        };
         let mut tuner = Tuner::new(fleet::bounds(&self.request));
         let wave = tuner.target(&load, Lanes { up: 0, opening: 1 }, rtt, Duration::ZERO);
         server.open_beside(wave.saturating_sub(1));
@@ -336,7 +343,9 @@ impl Copy {
             }
         }
         if !self.request.dry_run {
-            let tidied = attendance.keep(servers(), resume::tidy(&self.ledger, log, side, &mut serial)).await;
+            let tidied = attendance
+                .keep(servers(), resume::tidy(&self.ledger, log, side, &mut serial))
+                .await;
             tidied.ok_or_else(lost)??;
         }
         let settlement = Settlement {
@@ -416,9 +425,7 @@ impl Copy {
         }
         if !self.request.dry_run {
             let troubles = resume::put_right(log, resume::left_aside(log, side)).await;
-            troubles
-                .iter()
-                .for_each(|trouble| self.ledger.note(&trouble.reason()));
+            troubles.iter().for_each(|trouble| self.ledger.note(&trouble.reason()));
         }
         let temps = TempNames::random().map_err(|error| {
             Refusal::Trouble(Trouble::Other {
@@ -499,7 +506,13 @@ impl Copy {
             && source == there
         {
             let reason = "source and target are the same file".into();
-            self.ledger.failed(&found.spot.path(), &Trouble::Other { path: target.path(), reason });
+            self.ledger.failed(
+                &found.spot.path(),
+                &Trouble::Other {
+                    path: target.path(),
+                    reason,
+                },
+            );
             return Ok(None);
         }
         Ok(Some(Placed {
@@ -515,7 +528,11 @@ impl Copy {
     async fn write_through(&self, found: &Found, side: &TargetSide, path: &[u8]) -> Result<Option<Placed>, Trouble> {
         let source = found.spot.path();
         if self.request.dry_run {
-            self.ledger.event(Event::Would { action: "copy", path: path.to_vec(), bytes: found.facts.size });
+            self.ledger.event(Event::Would {
+                action: "copy",
+                path: path.to_vec(),
+                bytes: found.facts.size,
+            });
             return Ok(None);
         }
         match through::write(&found.spot, found.facts.size, side, path, &self.ledger).await {

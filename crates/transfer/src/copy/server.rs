@@ -104,7 +104,10 @@ impl Server {
 
     /// The sessions that are being opened beside the first.
     pub fn take_beside(&self) -> Vec<Beside> {
-        self.beside.lock().map(|mut beside| std::mem::take(&mut *beside)).unwrap_or_default()
+        self.beside
+            .lock()
+            .map(|mut beside| std::mem::take(&mut *beside))
+            .unwrap_or_default()
     }
 
     /// Opens one more session: on a connection of its own, or where each login needs a person as one more channel.
@@ -128,7 +131,9 @@ impl Server {
                 None => Sftp::start(channel).await?,
             })
         };
-        let sftp = tokio::time::timeout(START, start).await.unwrap_or(Err(LineError::Silent))?;
+        let sftp = tokio::time::timeout(START, start)
+            .await
+            .unwrap_or(Err(LineError::Silent))?;
         let line = Line { connection, sftp };
         self.witness().opened(line.sftp.clone());
         if let Ok(mut live) = self.live.lock() {
@@ -183,6 +188,12 @@ impl Server {
                 () = self.stop.stopped() => return Err(Trouble::Ended),
             }
         }
+    }
+
+    /// Ends all connections.
+    pub async fn goodbye(&self) {
+        let lines = self.lines();
+        futures_util::future::join_all(lines.iter().map(|line| line.connection.goodbye())).await;
     }
 
     /// The session that has been open longest.
