@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::{ALL, Lab, WAYS, Way, ends_with, is_temporary, summary, walk, well};
 
 /// Slow enough to be killed in the middle, wherever the test runs.
-pub const SLOW: &[&str] = &["--json", "--limit", "24M"];
+pub const SLOW: &[&str] = &["--json", "--limit", "8M"];
 /// As fast as it goes.
 pub const FAST: &[&str] = &["--json"];
 

@@ -229,6 +229,7 @@ impl Fleet {
             self.adjust();
             tokio::select! {
                 _ = tick.tick() => {}
+                () = self.shared.first_found.notified() => {}
                 () = self.shared.stop.stopped() => {}
                 Some(Ok((id, end))) = self.ends.join_next() => self.ended(id, end),
                 Some(Ok(opened)) = self.opening.join_next() => self.opened(opened),
@@ -284,7 +285,11 @@ impl Fleet {
         if now < self.not_before {
             return;
         }
-        let load = self.shared.plan().load();
+        let mut load = self.shared.plan().load();
+        if let Some(least) = self.shared.request.tuning.min_chunk {
+            // mscp's smallest chunk: no more connections than there are such parts.
+            load.pieces = (load.bytes / least.max(1) + load.files / 64).max(1);
+        }
         let rtt = self.route.rtt().unwrap_or(Duration::from_millis(1));
         let target = self.tuner.target(&load, Lanes { up, opening }, rtt, now);
         if target > up + opening {
@@ -302,7 +307,8 @@ impl Fleet {
                     break;
                 }
             }
-        } else if target < up {
+        } else if target < up && self.shared.ledger.scanned.load(Relaxed) {
+            // Before that, little to do may only mean that little was found so far.
             let mut ids: Vec<LaneId> = self.lanes.keys().copied().collect();
             ids.sort_unstable();
             for id in ids.into_iter().skip(target as usize) {

@@ -1,7 +1,7 @@
 //! What all tasks of one leg of a copy share.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,9 @@ pub struct Shared {
     pub wake: Notify,
     /// The walk may go on.
     pub room: Notify,
+    /// There is a file to copy: how many connections are worth it can be told. Rung once.
+    pub first_found: Notify,
+    has_found: AtomicBool,
     plan: Mutex<Plan>,
     known: Mutex<HashMap<FileId, Known>>,
 }
@@ -93,6 +96,8 @@ impl Shared {
             grown: Arc::new(Semaphore::new(MOST_GROWN)),
             wake: Notify::new(),
             room: Notify::new(),
+            first_found: Notify::new(),
+            has_found: AtomicBool::new(false),
             plan: Mutex::new(Plan::new(Settings {
                 window,
                 ..Settings::default()
@@ -156,6 +161,13 @@ impl Shared {
             .max(1)
     }
 
+    fn found_one(&self) {
+        if !self.has_found.swap(true, Relaxed) {
+            self.first_found.notify_one();
+        }
+        self.wake.notify_waiters();
+    }
+
     /// Hands a small file to the plan.
     pub fn add_small(&self, item: Item) {
         let mut plan = self.plan();
@@ -165,7 +177,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, Known::Small(Arc::new(item)));
         drop(plan);
-        self.wake.notify_waiters();
+        self.found_one();
     }
 
     /// Hands a large file to the plan.
@@ -199,7 +211,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, Known::Large(large));
         drop(plan);
-        self.wake.notify_waiters();
+        self.found_one();
     }
 
     /// Waits while enough is queued.
