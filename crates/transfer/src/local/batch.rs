@@ -13,6 +13,7 @@ use super::error::{FileError, Operation};
 use super::meta::{Attributes, Meta};
 use super::output::{Existing, Finish, Manner, Output, Stored};
 use super::root::Root;
+use super::source::Source;
 
 /// Largest file that is loaded whole, in bytes: one piece.
 pub const LARGEST: u64 = 1 << 20;
@@ -102,6 +103,9 @@ fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
     if meta.size > LARGEST {
         return Err(changed());
     }
+    if meta.size == 0 {
+        return load_untold(&source).and_then(|loaded| loaded.ok_or_else(changed));
+    }
     let size = usize::try_from(meta.size).map_err(|_| changed())?;
     let data = source.read(0, size)?;
     // If it grew, its size tells.
@@ -110,6 +114,27 @@ fn load_once(root: &Root, rel: &[u8]) -> Result<Loaded, FileError> {
         return Err(changed());
     }
     Ok(Loaded { data, meta })
+}
+
+/// A file that says it is empty: nearly always it is, but those of `/proc` and their kin only do not tell their size. None
+/// if there is no end to it.
+fn load_untold(source: &Source) -> Result<Option<Loaded>, FileError> {
+    const STEP: usize = 4096;
+    let mut data = Vec::new();
+    loop {
+        let more = source.read(data.len() as u64, STEP)?;
+        let is_end = more.len() < STEP;
+        data.extend_from_slice(&more);
+        if data.len() as u64 > LARGEST {
+            return Ok(None);
+        }
+        if is_end {
+            source.check_unchanged()?;
+            let size = data.len() as u64;
+            let meta = Meta { size, ..*source.meta() };
+            return Ok(Some(Loaded { data, meta }));
+        }
+    }
 }
 
 fn store(file: &SmallTarget, output: Output) -> Result<SmallStored, FileError> {

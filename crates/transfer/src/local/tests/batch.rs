@@ -128,3 +128,15 @@ fn a_file_that_changes_all_the_time_is_never_loaded_half() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+#[test]
+fn a_file_that_does_not_tell_its_size_is_loaded_whole() {
+    let root = Arc::new(Root::open(b"/proc", Links::Refuse).unwrap());
+    let source = SmallSource {
+        root,
+        rel: b"version".to_vec(),
+    };
+    let loaded = load_batch(&[source]).remove(0).unwrap();
+    assert_eq!(loaded.data, std::fs::read("/proc/version").unwrap());
+    assert_eq!(loaded.meta.size, loaded.data.len() as u64);
+}
