@@ -395,7 +395,7 @@ impl Large {
                 existing: near_existing(shared.request.existing),
             };
             let stored = blocking(move || output.finish(&finish)).await?;
-            self.close_source().await;
+            self.close_source();
             return Ok(Stored {
                 size: stored.size,
                 mtime: Some(stored.mtime.secs),
@@ -425,7 +425,8 @@ impl Large {
                 None => attrs.times.map(|times| times.mtime),
             }
         };
-        let (set, mtime, closes, ()) = tokio::join!(set, look, join_all(closes), self.close_source());
+        self.close_source();
+        let (set, mtime, closes) = tokio::join!(set, look, join_all(closes));
         match set {
             // A finish that was cut off after its rename: the temporary file is gone, and the attributes were set.
             Err(error) if error.code() == Some(StatusCode::NoSuchFile) && self.in_place.get().is_none() => {
@@ -464,7 +465,7 @@ impl Large {
 
     /// The file failed: nothing of it stays at the target, except what was written in place.
     pub async fn discard(&self, shared: &Shared, ends: &Ends) -> Result<(), Trouble> {
-        self.close_source().await;
+        self.close_source();
         if let Some(output) = self.take_output().await {
             return blocking(move || {
                 output.discard();
@@ -510,14 +511,11 @@ impl Large {
         }
     }
 
-    async fn close_source(&self) {
-        join_all(
-            self.sources
-                .take()
-                .into_iter()
-                .map(|(sftp, handle)| sftp.close(&handle)),
-        )
-        .await;
+    /// Closing a file that was only read can tell nothing new, so its answer is not waited for.
+    fn close_source(&self) {
+        for (sftp, handle) in self.sources.take() {
+            drop(sftp.close(&handle));
+        }
     }
 
     async fn check_source(&self, ends: &Ends) -> Result<(), Trouble> {
