@@ -21,7 +21,7 @@ const MOST_OPEN: usize = 64;
 const SHARED_FROM: u64 = 8 * PIECE;
 /// How often a small file may be lost with its lane before it is given up: a server that dies of one file must not hold
 /// up the rest for ever.
-const MOST_LOSSES: u32 = 12;
+const MOST_LOSSES: u32 = 100;
 
 /// Limits of a plan.
 #[derive(Clone, Copy, Debug)]
