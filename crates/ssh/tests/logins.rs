@@ -3,6 +3,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,7 +45,8 @@ impl Agent {
         }
         let child = command.spawn().unwrap();
         let agent = Self { child, socket };
-        wait::until("the agent to listen", || agent.socket.exists()).unwrap();
+        // The socket is there as soon as it is bound, a moment before it listens.
+        wait::until("the agent to listen", || UnixStream::connect(&agent.socket).is_ok()).unwrap();
         let mut add = Command::new("ssh-add");
         add.arg("-q").args(options).arg(key).env("SSH_AUTH_SOCK", &agent.socket);
         assert!(add.status().unwrap().success());
