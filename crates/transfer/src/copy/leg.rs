@@ -9,9 +9,9 @@ use renkei_plan::PIECE;
 
 use super::End;
 use super::fleet::{Fleet, Route};
-use super::item::Item;
+use super::lane::item::Item;
 use super::resume;
-use super::sessions::Attendance;
+use super::server::sessions::Attendance;
 use super::shared::Shared;
 use super::trouble::Trouble;
 use super::walk::{DirEnd, Placed, Rest, Walk};

@@ -10,18 +10,18 @@ use renkei_ssh::sftp::BufPool;
 use renkei_types::tree_hash::Root as Hash;
 use tokio::sync::{Notify, Semaphore};
 
-use super::batch::Stored;
-use super::facts::Keep;
-use super::item::{Ends, Item, Known};
-use super::large::{Large, Resumed};
+use super::endpoint::facts::Keep;
+use super::endpoint::publish::TempNames;
+use super::lane::batch::Stored;
+use super::lane::item::{Ends, Item, Known};
+use super::lane::large::{Large, Resumed};
 use super::ledger::Ledger;
-use super::log::Log;
 use super::proof::Proof;
-use super::publish::TempNames;
+use super::proof::verify::Budget;
+use super::resume::log::Log;
 use super::server::Server;
 use super::stop::Stop;
 use super::trouble::Trouble;
-use super::verify::Budget;
 use crate::limit::Limiter;
 use crate::request::Request;
 
