@@ -75,6 +75,9 @@ pub struct Problem {
     /// The field or parameter at fault, with dots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Not before so many seconds have passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
     /// The id of the request, to be found in the hub's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -89,6 +92,7 @@ impl Problem {
             title: title.into(),
             hint: None,
             field: None,
+            retry_after: None,
             request: None,
         }
     }

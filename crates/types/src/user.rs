@@ -100,4 +100,6 @@ pub struct Whoami {
     pub token: crate::token::Token,
     /// Projects and the role in each.
     pub memberships: Vec<crate::member::Member>,
+    /// Nothing else works before the user has chosen a password.
+    pub must_change_password: bool,
 }
