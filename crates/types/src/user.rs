@@ -35,6 +35,17 @@ pub struct User {
     pub freeze: Option<Freeze>,
 }
 
+/// What anybody who makes members may know of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KnownUser {
+    /// The id.
+    pub id: UserId,
+    /// With which the user signs in.
+    pub name: UserName,
+    /// As people write it.
+    pub full_name: String,
+}
+
 /// Asks for a user.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
