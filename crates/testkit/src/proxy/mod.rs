@@ -1,9 +1,10 @@
 //! A TCP proxy on loopback that spoils connections on command: resets, silence, refusals; and counts.
 //!
-//! It knows nothing of SSH. It adds no delay; for links with a round-trip time see [`Wan`](crate::Wan).
+//! Of SSH it knows only how a server turns clients away. It adds no delay; for links with a round-trip time see [`Wan`](crate::Wan).
 
 mod connection;
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -20,6 +21,9 @@ use crate::port::ReservedPort;
 use crate::seed::Rng;
 use crate::wait;
 
+/// What OpenSSH says in place of its version to an address that it penalises (sshd.c, `drop_connection`, since 9.8).
+const NOT_ALLOWED: &[u8] = b"Not allowed at this time\r\n";
+
 /// A running proxy; ends, with its connections reset, when dropped.
 #[derive(Debug)]
 pub struct TcpProxy {
@@ -35,6 +39,8 @@ struct Shared {
     listening: AtomicBool,
     stalled: AtomicBool,
     lifetime: Mutex<Option<Range<Duration>>>,
+    penalised: Mutex<Range<u64>>,
+    turned_away: AtomicU64,
     living: Mutex<Vec<Weak<Connection>>>,
     accepted: AtomicU64,
     open: AtomicUsize,
@@ -83,6 +89,12 @@ impl TcpProxy {
         *lock(&self.shared.lifetime) = lifetime;
     }
 
+    /// Connections of these numbers, from 1 as [`TcpProxy::accepted`] counts them, are turned away as by an OpenSSH that
+    /// penalises their address (`PerSourcePenalties` in sshd_config(5)).
+    pub fn penalise(&self, numbers: Range<u64>) {
+        *lock(&self.shared.penalised) = numbers;
+    }
+
     /// Resets all connections now; gives how many.
     pub fn reset_all(&self) -> usize {
         let living: Vec<_> = lock(&self.shared.living).iter().filter_map(Weak::upgrade).collect();
@@ -114,6 +126,11 @@ impl TcpProxy {
     /// Connections accepted so far.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(SeqCst)
+    }
+
+    /// Of these, the connections that were turned away; see [`TcpProxy::penalise`].
+    pub fn turned_away(&self) -> u64 {
+        self.shared.turned_away.load(SeqCst)
     }
 
     /// Connections open now.
@@ -190,8 +207,14 @@ impl Acceptor {
         }
     }
 
-    fn carry(&mut self, client: TcpStream) {
-        self.shared.accepted.fetch_add(1, SeqCst);
+    fn carry(&mut self, mut client: TcpStream) {
+        let number = self.shared.accepted.fetch_add(1, SeqCst) + 1;
+        if lock(&self.shared.penalised).contains(&number) {
+            self.shared.turned_away.fetch_add(1, SeqCst);
+            // It may have gone already. Closed without reading what it says, as sshd does.
+            let _ = client.write_all(NOT_ALLOWED);
+            return;
+        }
         let lifetime = lock(&self.shared.lifetime).clone();
         let ends = lifetime.map(|range| {
             let micros = range.start.as_micros() as u64..range.end.as_micros() as u64;
@@ -213,7 +236,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{ErrorKind, Read, Write};
+    use std::io::{ErrorKind, Read};
 
     fn echo() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -273,6 +296,18 @@ mod tests {
         proxy.resume();
         stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
         stream.read_exact(&mut [0]).unwrap();
+    }
+
+    #[test]
+    fn penalised_connections_are_told_so_and_the_others_carried() {
+        let proxy = TcpProxy::start(echo()).unwrap();
+        proxy.penalise(2..3);
+        let mut streams = [(); 3].map(|()| TcpStream::connect(proxy.address()).unwrap());
+        let mut told = String::new();
+        streams[1].read_to_string(&mut told).unwrap();
+        assert_eq!(told, "Not allowed at this time\r\n");
+        [0, 2].into_iter().for_each(|at| ask(&mut streams[at]).unwrap());
+        assert_eq!((proxy.accepted(), proxy.turned_away()), (3, 1));
     }
 
     #[test]
