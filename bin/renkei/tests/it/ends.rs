@@ -1,15 +1,18 @@
 //! How a run ends: exit codes, and what it prints then.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::path::PathBuf;
 use std::process::Command;
 
 use renkei_testkit::keys::{KeyKind, KeyPair};
 use renkei_testkit::port::ReservedPort;
+use renkei_testkit::process::run;
 use renkei_testkit::renkei::Running;
 use renkei_testkit::{Sshd, wait};
 use serde_json::Value;
 
-use crate::support::{Lab, WAYS, Way, ends_with};
+use crate::resume::{FAST, SLOW, assert_whole, journals, killed_at, number};
+use crate::support::{Lab, WAYS, Way, ends_with, well};
 
 #[test]
 fn nobody_at_the_port_ends_with_3() {
@@ -107,17 +110,59 @@ fn interrupted_ends_with_130_and_can_be_resumed() {
 }
 
 #[test]
-fn a_second_interrupt_ends_at_once() {
+fn a_second_interrupt_ends_what_the_first_cannot() {
     let lab = Lab::new();
-    lab.tree("tree").file("large", 40 << 20).unwrap();
-    let mut running = lab.start(lab.words(Way::Up, &["--json", "--limit", "8M"], &["tree", "up"]));
-    running.wait_for_bytes(1 << 20).unwrap();
-    lab.sshd().freeze();
+    lab.tree("tree").file("large", 24 << 20).unwrap();
+    let words = lab.words(Way::Up, SLOW, &["tree/large", "large"]);
+    let before = killed_at(&lab, &words, 1 << 20);
+    // The journal as on a file system that has died: who reads it waits for ever.
+    let journal = journals(&lab).remove(0);
+    let saved = journal.with_extension("saved");
+    fs::rename(&journal, &saved).unwrap();
+    run(Command::new("mkfifo").arg(&journal)).unwrap();
+    let mut running = lab.start(&words);
+    let files = PathBuf::from(format!("/proc/{}/fd", running.pid()));
+    let opened = |file: DirEntry| fs::read_link(file.path()).is_ok_and(|path| path == journal);
+    wait::until("it to read the journal", || {
+        fs::read_dir(&files).is_ok_and(|files| files.flatten().any(opened))
+    })
+    .unwrap();
     running.interrupt();
-    running.interrupt();
+    // Two that come together count as one, so the second is sent until it is heard.
+    wait::until("the end", || {
+        running.interrupt();
+        running.has_ended()
+    })
+    .unwrap();
     let outcome = running.finish().unwrap();
-    lab.sshd().thaw();
     ends_with(&outcome, 130);
+    // One that ends by the first says so.
+    assert!(!outcome.stdout.contains("summary"), "{}", outcome.text());
+    fs::rename(&saved, &journal).unwrap();
+    let again = crate::support::summary(&well(lab.cp(&words)));
+    assert!(number(&again, "resumed_bytes") >= before, "{again}");
+    assert_whole(&lab, "tree/large", "large");
+}
+
+#[test]
+fn two_interrupts_in_a_row_leave_a_journal_that_is_in_order() {
+    let lab = Lab::new();
+    lab.tree("tree").file("large", 24 << 20).unwrap();
+    for way in WAYS {
+        let target = format!("{way:?}");
+        let words = lab.words(way, SLOW, &["tree", &target]);
+        let mut running = lab.start(&words);
+        running.wait_for_bytes(1 << 20).unwrap();
+        lab.sshd().freeze();
+        running.interrupt();
+        running.interrupt();
+        let outcome = running.finish().unwrap();
+        lab.sshd().thaw();
+        ends_with(&outcome, 130);
+        let again = crate::support::summary(&well(lab.cp(lab.words(way, FAST, &["tree", &target]))));
+        assert!(number(&again, "resumed_bytes") >= 1 << 20, "{again}");
+        assert_whole(&lab, "tree", &target);
+    }
 }
 
 #[test]

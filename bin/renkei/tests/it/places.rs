@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use renkei_testkit::fault::{Extension, Fault, Plan};
+use renkei_testkit::seed::Rng;
 use renkei_testkit::{FaultServer, Sshd};
 
 use crate::support::{ALL, Lab, ends_with, well};
@@ -110,6 +111,26 @@ fn a_copy_goes_through_a_jump_host() {
     ));
     lab.assert_same("tree", "down", ALL);
     assert!(jump.count_in_log("Accepted publickey") >= 2, "{}", jump.log_text());
+}
+
+#[test]
+fn a_jump_host_that_drops_most_startups_is_gone_through_all_the_same() {
+    let lab = Lab::new();
+    let most = Rng::for_purpose("startups of a jump host").within(1..4);
+    let line = format!("MaxStartups {most}:100:{most}");
+    let jump = Sshd::builder().alias("jump").option(line).start().unwrap();
+    let config = both(&lab, &jump);
+    let mut tree = lab.tree("tree");
+    tree.small_files(300, 10_000).unwrap();
+    tree.file("large", 24 << 20).unwrap();
+    let eight = ["-J", "jump", "--connections", "8"].map(OsString::from);
+    for (from, to) in [("tree".into(), lab.far("up")), (lab.far("up"), "down".into())] {
+        let before = jump.count_in_log("past MaxStartups");
+        well(cp(&lab, &config, &[&eight[..], &[from, to]].concat()));
+        assert!(jump.count_in_log("past MaxStartups") > before, "{}", jump.log_text());
+    }
+    lab.assert_same("tree", "up", ALL);
+    lab.assert_same("tree", "down", ALL);
 }
 
 #[test]

@@ -68,15 +68,13 @@ fn a_killed_copy_leaves_final_names_as_they_were() {
 }
 
 /// A small file system of its own; unmounted when dropped.
-struct Small(PathBuf);
+pub struct Small(PathBuf);
 
 impl Small {
-    fn mount(path: PathBuf, size: &str) -> Self {
+    /// A tmpfs with this limit: `size=…` or `nr_inodes=…`.
+    pub fn mount(path: PathBuf, limit: &str) -> Self {
         let mut mount = Command::new("mount");
-        run(mount
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "renkei-test"])
-            .arg(&path))
-        .unwrap();
+        run(mount.args(["-t", "tmpfs", "-o", limit, "renkei-test"]).arg(&path)).unwrap();
         Self(path)
     }
 }
@@ -95,7 +93,7 @@ fn on_a_full_disk_what_does_not_fit_fails_and_the_rest_is_right() {
     tree.file("large", 8 << 20).unwrap();
     for way in WAYS {
         let target = format!("{way:?}");
-        let _disk = Small::mount(lab.dir(&target), "3m");
+        let _disk = Small::mount(lab.dir(&target), "size=3m");
         let outcome = lab.copy(way, &["-T"], &["tree", &target]);
         ends_with(&outcome, 1);
         assert!(outcome.stderr.contains("tree/large"), "{}", outcome.text());
@@ -114,7 +112,7 @@ fn a_disk_that_fills_up_under_small_files_has_only_whole_ones() {
     lab.tree("tree").small_files(400, 5000).unwrap();
     for way in WAYS {
         let target = format!("{way:?}");
-        let _disk = Small::mount(lab.dir(&target), "1m");
+        let _disk = Small::mount(lab.dir(&target), "size=1m");
         let outcome = lab.copy(way, &["-T"], &["tree", &target]);
         ends_with(&outcome, 1);
         lab.assert_clean(&target);
@@ -125,7 +123,7 @@ fn a_disk_that_fills_up_under_small_files_has_only_whole_ones() {
 
 /// Every file of the copy is like its source; gives how many there are.
 #[track_caller]
-fn every_file_is_whole(source: &Path, copy: &Path) -> usize {
+pub fn every_file_is_whole(source: &Path, copy: &Path) -> usize {
     let files: Vec<_> = walk(copy).into_iter().filter(|path| path.is_file()).collect();
     for path in &files {
         let original = source.join(path.strip_prefix(copy).unwrap());
