@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::auth::{Login, Proven};
+use crate::auth::{Login, Promise, Proven, Redeemed};
 use crate::command::{self, SshProgram};
 use crate::config::{self, Proxy, Settings};
 use crate::connection::{Connection, Ssh};
@@ -90,6 +90,14 @@ enum First {
 struct Settled {
     proven: Proven,
     address: Option<SocketAddr>,
+}
+
+/// By what a connection logs in that does not have to find out for itself.
+enum Lead<'a> {
+    /// The first has logged in.
+    Settled(&'a Settled),
+    /// The server has said that it takes the first one's key.
+    Promised(Promise),
 }
 
 /// Whether a connection is made by itself or beside the first.
@@ -204,13 +212,14 @@ impl Dialer {
         }
         .await;
         if inner.settled.get().is_none() {
+            inner.login.take_back();
             inner.first.send_replace(First::Failed);
         }
         connected
     }
 
     /// Makes a connection while the first is being made: reaches the host and exchanges keys at the same time, and logs
-    /// in as soon as the first has, with what worked there.
+    /// in with what works there: a key as soon as the server has said that it takes it, anything else when the first is in.
     ///
     /// # Errors
     /// As [`connect`](Self::connect); and [`Auth`](ConnectErrorKind::Auth) without an attempt at the server if the first
@@ -239,6 +248,15 @@ impl Dialer {
         match reached.wait_for(Option::is_some).await.map(|rtt| *rtt) {
             Ok(Some(rtt)) => rtt,
             _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits until it is known by what to log in.
+    async fn lead(&self) -> Result<Lead<'_>, ConnectError> {
+        tokio::select! {
+            biased;
+            settled = self.after_first() => settled.map(Lead::Settled),
+            promise = self.inner.login.promised() => Ok(Lead::Promised(promise)),
         }
     }
 
@@ -309,15 +327,26 @@ impl Dialer {
             Ok(handle) => handle,
             Err(error) => return Err(handshake::explain(error, &watch, &inner.settings).await),
         };
-        let settled = match (settled, company) {
-            (None, Company::Beside) => Some(self.after_first().await?),
-            (settled, _) => settled,
+        let lead = match (settled, company) {
+            (Some(settled), _) => Some(Lead::Settled(settled)),
+            (None, Company::Beside) => Some(self.lead().await?),
+            (None, Company::Alone) => None,
         };
         let attempt = async {
-            match settled {
-                Some(settled) => inner.login.again(&mut handle, &settled.proven).await.map(|()| None),
-                None => inner.login.first(&mut handle, inner.host_keys.trust()).await.map(Some),
+            match lead {
+                Some(Lead::Settled(settled)) => inner.login.again(&mut handle, &settled.proven).await?,
+                Some(Lead::Promised(promise)) => {
+                    if inner.login.redeem(&mut handle, &promise).await? == Redeemed::Partly {
+                        let settled = self.after_first().await?;
+                        inner.login.rest(&mut handle, &settled.proven).await?;
+                    }
+                }
+                None => {
+                    let first = inner.login.first(&mut handle, inner.host_keys.trust());
+                    return first.await.map(Some);
+                }
             }
+            Ok(None)
         };
         let proven = match handshake::unless_silent(attempt, &observed, handshake::LOGIN_SILENCE).await {
             Some(Ok(proven)) => proven,

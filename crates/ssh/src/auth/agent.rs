@@ -11,7 +11,7 @@ use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, signature};
 use tokio::net::UnixStream;
 
 use super::keys::{Candidate, Holder};
-use super::{Login, LoginError};
+use super::{CONFIRMATION, Login, LoginError};
 use crate::prompt::Waiting;
 
 /// A conversation with an agent, one for each login.
@@ -54,8 +54,18 @@ pub(super) struct Signer<'a> {
     pub login: &'a Login,
     pub candidate: &'a Candidate,
     pub agent: Option<&'a mut Agent>,
+    /// Who is told once it has signed.
+    pub audience: Audience,
     /// How long the agent took.
     pub waited: Duration,
+}
+
+/// Who learns that the server would take a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    Nobody,
+    /// The connections that wait beside the first.
+    Others,
 }
 
 impl russh::Signer for Signer<'_> {
@@ -67,7 +77,7 @@ impl russh::Signer for Signer<'_> {
         hash: Option<HashAlg>,
         data: Vec<u8>,
     ) -> Result<Vec<u8>, LoginError> {
-        match (&self.candidate.holder, &mut self.agent) {
+        let signed = match (&self.candidate.holder, &mut self.agent) {
             (Holder::File(file), _) => {
                 let key = file.unlock(self.login).await?;
                 sign(&key, hash, data)
@@ -80,7 +90,11 @@ impl russh::Signer for Signer<'_> {
                 signed.map_err(LoginError::Agent)
             }
             (Holder::Agent, None) => Err(LoginError::Agent(russh::keys::Error::AgentFailure)),
+        };
+        if signed.is_ok() && self.audience == Audience::Others && self.waited <= CONFIRMATION {
+            self.login.promise(self.candidate);
         }
+        signed
     }
 }
 

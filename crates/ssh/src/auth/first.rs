@@ -3,7 +3,7 @@
 use russh::client::Handle;
 use russh::{MethodKind, MethodSet};
 
-use super::agent::{self, Agent};
+use super::agent::{self, Agent, Audience};
 use super::keys::{self, Candidate, Holder};
 use super::{Login, LoginError, Outcome, Proven, Step, interactive};
 use crate::config::Method;
@@ -115,7 +115,13 @@ impl Login {
                 continue;
             }
             progress.tried.push(blob);
-            let outcome = match self.offer(handle, &mut key, agent.as_mut()).await {
+            // What is asked for after another step may be different for another connection.
+            let audience = if progress.steps.is_empty() {
+                Audience::Others
+            } else {
+                Audience::Nobody
+            };
+            let outcome = match self.offer(handle, &mut key, agent.as_mut(), audience).await {
                 Ok(outcome) => outcome,
                 Err(error @ (LoginError::Closed | LoginError::Ssh(_))) => return Err(error),
                 // A key that cannot sign is no reason not to try the next.

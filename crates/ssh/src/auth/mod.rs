@@ -7,6 +7,7 @@ mod agent;
 mod first;
 mod interactive;
 mod keys;
+mod promise;
 mod sec1;
 
 use std::path::PathBuf;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use russh::MethodSet;
 use russh::client::{AuthResult, Handle};
 use russh::keys::HashAlg;
+use tokio::sync::watch;
 
-use agent::{Agent, Signer};
+use agent::{Agent, Audience, Signer};
 use keys::{Candidate, Holder};
 
 use crate::config::Settings;
@@ -26,6 +28,8 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
 use crate::prompt::{self, Echo, Prompt, PromptError};
 use crate::session::Callbacks;
+
+pub(crate) use promise::{Promise, Redeemed};
 
 /// The server's list of signature algorithms comes with the end of the key exchange, or not at all.
 const SIGNATURE_LIST: Duration = Duration::from_millis(300);
@@ -141,6 +145,7 @@ pub(crate) struct Login {
     prompt: Option<Arc<dyn Prompt>>,
     password: Option<String>,
     passphrase: Option<String>,
+    promised: watch::Sender<Option<Promise>>,
 }
 
 impl Login {
@@ -150,6 +155,7 @@ impl Login {
             settings,
             password: options.password.clone(),
             passphrase: options.passphrase.clone(),
+            promised: watch::Sender::new(None),
         }
     }
 
@@ -185,6 +191,7 @@ impl Login {
         handle: &mut Handle<Callbacks>,
         key: &mut Candidate,
         agent: Option<&mut Agent>,
+        audience: Audience,
     ) -> Result<Outcome, LoginError> {
         let Some(public) = key.public.clone() else {
             return Err(LoginError::Closed);
@@ -198,6 +205,7 @@ impl Login {
             login: self,
             candidate: key,
             agent,
+            audience,
             waited: Duration::ZERO,
         };
         let result = match key.certificate.clone() {
@@ -229,7 +237,16 @@ impl Login {
 
     /// Logs in by what worked before.
     pub(crate) async fn again(&self, handle: &mut Handle<Callbacks>, proven: &Proven) -> Result<(), ConnectError> {
-        for step in &proven.steps {
+        self.repeat_all(handle, proven, &proven.steps).await
+    }
+
+    async fn repeat_all(
+        &self,
+        handle: &mut Handle<Callbacks>,
+        proven: &Proven,
+        steps: &[Step],
+    ) -> Result<(), ConnectError> {
+        for step in steps {
             let step = match step {
                 Step::Interactive(_) if proven.answers_expire.load(Ordering::Relaxed) => &Step::Interactive(None),
                 step => step,
@@ -258,7 +275,8 @@ impl Login {
                     Holder::Agent => self.agent(handle).await,
                     Holder::File(_) => None,
                 };
-                self.offer(handle, &mut Candidate::clone(key), agent.as_mut()).await
+                self.offer(handle, &mut Candidate::clone(key), agent.as_mut(), Audience::Nobody)
+                    .await
             }
             Step::Password(password) => interactive::password(self, handle, password).await,
             Step::Interactive(answer) => Ok(interactive::attempt(self, handle, answer.as_deref()).await?.outcome),
