@@ -1,0 +1,262 @@
+//! The implementation in memory: a few maps. What the simulator runs on: no tokio, no thread, every answer at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use renkei_types::event::{ChainHead, Event};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::audit::{self, Hash, Kept};
+use crate::batch::{Act, Batch, Entry};
+use crate::error::{CommitError, StateError};
+use crate::judge::{Look, judge};
+use crate::noun::Kind;
+use crate::read::EventQuery;
+use crate::sql::{Found, Page};
+
+/// A database in memory; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Shared>);
+
+struct Shared {
+    tables: Mutex<Tables>,
+    bell: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Tables {
+    rows: BTreeMap<&'static str, BTreeMap<Uuid, Row>>,
+    /// Table, position of the index, key.
+    keys: BTreeMap<(&'static str, usize), BTreeMap<String, BTreeSet<Uuid>>>,
+    events: Vec<(Event, String)>,
+    links: Vec<(Hash, i64)>,
+}
+
+#[derive(Clone)]
+struct Row {
+    version: u64,
+    keys: Vec<Option<String>>,
+    body: String,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        let tables = Mutex::default();
+        let bell = watch::Sender::new(0);
+        Self(Arc::new(Shared { tables, bell }))
+    }
+
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.bell.subscribe()
+    }
+
+    pub fn get(&self, kind: &Kind, id: Uuid) -> Result<Option<Found>, StateError> {
+        let tables = self.tables();
+        Ok(tables.row(kind, id).map(|row| row.found(id)))
+    }
+
+    pub fn page(&self, kind: &Kind, page: &Page<'_>) -> Result<Vec<Found>, StateError> {
+        Ok(self.tables().page(kind, page))
+    }
+
+    pub fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let mut tables = self.tables();
+        judge(&*tables, batch)?;
+        for entry in &batch.entries {
+            tables.apply(entry);
+        }
+        for new in &batch.events {
+            let id = tables.events.len() as i64 + 1;
+            let event = Event {
+                id,
+                ..new.event.clone()
+            };
+            tables.events.push((event, new.body.clone()));
+        }
+        drop(tables);
+        self.0.bell.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StateError> {
+        let tables = self.tables();
+        let (after, before) = (query.after.unwrap_or(0), query.before.unwrap_or(i64::MAX));
+        let wanted = |event: &&Event| {
+            event.id > after
+                && event.id < before
+                && query.project.is_none_or(|project| event.project == Some(project))
+                && query.object.is_none_or(|object| event.object == object)
+                && query.noun.as_ref().is_none_or(|noun| event.noun == *noun)
+                && query.user.is_none_or(|user| event.by.user == Some(user))
+        };
+        let events = tables.events.iter().map(|(event, _)| event);
+        let limit = query.limit as usize;
+        Ok(match query.newest_first {
+            true => events.rev().filter(wanted).take(limit).cloned().collect(),
+            false => events.filter(wanted).take(limit).cloned().collect(),
+        })
+    }
+
+    pub fn chain(&self, limit: u32) -> Result<u64, StateError> {
+        let mut tables = self.tables();
+        let tables = &mut *tables;
+        let mut hash = tables.links.last().map_or(audit::START, |(hash, _)| *hash);
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+        let before = tables.links.len();
+        for (event, body) in tables.events.iter().skip(before).take(limit as usize) {
+            hash = audit::next(&hash, event.id, body);
+            tables.links.push((hash, at));
+        }
+        Ok((tables.links.len() - before) as u64)
+    }
+
+    pub fn head(&self) -> ChainHead {
+        let tables = self.tables();
+        let (hash, at) = tables.links.last().copied().unwrap_or((audit::START, 0));
+        audit::head(tables.links.len() as u64, &hash, at)
+    }
+
+    pub fn event_count(&self) -> u64 {
+        self.tables().events.len() as u64
+    }
+
+    pub fn kept(&self, after: u64, limit: u64) -> Vec<Kept> {
+        let tables = self.tables();
+        let links = tables.links.iter().map(Some).chain(std::iter::repeat(None));
+        let all = tables.events.iter().zip(links);
+        let some = all.skip(after as usize).take(limit as usize);
+        some.map(|((event, body), link)| Kept {
+            id: event.id,
+            noun: event.noun.clone(),
+            object: event.object,
+            project: event.project.map(|id| id.0),
+            user: event.by.user.map(|id| id.0),
+            body: body.clone(),
+            hash: link.map(|(hash, _)| hash.to_vec()),
+        })
+        .collect()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // A panic of another thread was between two commits or before one: `judge` runs before anything changes.
+        self.0.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    fn found(&self, id: Uuid) -> Found {
+        let (version, body) = (self.version, self.body.clone());
+        Found { id, version, body }
+    }
+}
+
+impl Look for Tables {
+    fn row(&self, table: &'static str, id: Uuid) -> Option<(u64, &[Option<String>])> {
+        let row = self.rows.get(table)?.get(&id)?;
+        Some((row.version, &row.keys))
+    }
+
+    fn owner(&self, table: &'static str, position: usize, key: &str) -> Option<Uuid> {
+        self.keys.get(&(table, position))?.get(key)?.first().copied()
+    }
+}
+
+impl Tables {
+    fn row(&self, kind: &Kind, id: Uuid) -> Option<&Row> {
+        self.rows.get(kind.table)?.get(&id)
+    }
+
+    fn page(&self, kind: &Kind, page: &Page<'_>) -> Vec<Found> {
+        let Some(rows) = self.rows.get(kind.table) else {
+            return Vec::new();
+        };
+        let order = page.order.and_then(|index| kind.position(index));
+        let equals: Vec<_> = page
+            .equals
+            .iter()
+            .filter_map(|(index, key)| Some((kind.position(index)?, *key)))
+            .collect();
+        // The rows from which to choose, the fewest that an index gives.
+        let candidates: Vec<Uuid> = match (page.ids, equals.first()) {
+            (Some(ids), _) => ids.to_vec(),
+            (None, Some((position, key))) => {
+                let ids = self.keys.get(&(kind.table, *position)).and_then(|keys| keys.get(*key));
+                ids.into_iter().flatten().copied().collect()
+            }
+            (None, None) => rows.keys().copied().collect(),
+        };
+        let fits = |id: &Uuid| -> Option<(String, Uuid)> {
+            let row = rows.get(id)?;
+            let equal = |(position, key): &(usize, &str)| row.keys.get(*position)?.as_deref().filter(|own| own == key);
+            if !equals.iter().all(|wanted| equal(wanted).is_some()) {
+                return None;
+            }
+            let key = match order {
+                Some(position) => row.keys.get(position)?.clone()?,
+                None => String::new(),
+            };
+            let later = match page.after {
+                Some((after, last)) if order.is_some() => (key.as_str(), *id) > (after, last),
+                Some((_, last)) => *id > last,
+                None => true,
+            };
+            later.then_some((key, *id))
+        };
+        let sorted: BTreeSet<(String, Uuid)> = candidates.iter().filter_map(fits).collect();
+        let first = sorted.into_iter().take(page.limit as usize);
+        first.filter_map(|(_, id)| Some(rows.get(&id)?.found(id))).collect()
+    }
+
+    /// The entry has been judged.
+    fn apply(&mut self, entry: &Entry) {
+        let (table, id) = (entry.kind.table, entry.id);
+        let rows = self.rows.entry(table).or_default();
+        let old = match &entry.act {
+            Act::Expect(_) => return,
+            Act::Touch(_) => {
+                if let Some(row) = rows.get_mut(&id) {
+                    row.version += 1;
+                }
+                return;
+            }
+            Act::Delete(_) => rows.remove(&id),
+            Act::Insert(content) | Act::Update(_, content) => {
+                let version = entry.act.version().unwrap_or(0) + 1;
+                let (keys, body) = (content.keys.clone(), content.body.clone());
+                rows.insert(id, Row { version, keys, body })
+            }
+        };
+        for (position, key) in old.into_iter().flat_map(|row| row.keys).enumerate() {
+            if let (Some(key), Some(keys)) = (key, self.keys.get_mut(&(table, position)))
+                && let Some(ids) = keys.get_mut(&key)
+            {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    keys.remove(&key);
+                }
+            }
+        }
+        for (position, key) in entry
+            .act
+            .content()
+            .into_iter()
+            .flat_map(|content| &content.keys)
+            .enumerate()
+        {
+            if let Some(key) = key {
+                let keys = self.keys.entry((table, position)).or_default();
+                keys.entry(key.clone()).or_default().insert(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Opens a database: which one, in which schema, and who it is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::audit::Audit;
+use crate::error::Cause;
+use crate::memory::Memory;
+use crate::migration::{self, Migration, NoWay};
+use crate::read::Read;
+use crate::sql::{Database, open_schema};
+use crate::state::State;
+
+/// Where the database is: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file, made if it is not there. Its folder must be there.
+    Sqlite(PathBuf),
+    /// A server, as libpq writes it.
+    Postgres(String),
+}
+
+/// A text that names no database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a database is `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
+pub struct NotADatabase;
+
+impl FromStr for DatabaseUrl {
+    type Err = NotADatabase;
+
+    fn from_str(text: &str) -> Result<Self, NotADatabase> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres(text.to_owned())),
+            _ => Err(NotADatabase),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+                // What follows the last `@` before the path is no secret; parameters may be.
+                let rest = rest.split('?').next().unwrap_or_default();
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+                write!(f, "{scheme}://{rest}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its schema is not one that we can use.
+    #[error(transparent)]
+    Schema(#[from] NoWay),
+    /// It does not answer, or not as it should.
+    #[error("the database cannot be opened")]
+    Database(#[source] Cause),
+}
+
+impl OpenError {
+    /// Whether it may be possible later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Who a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The number of its schema.
+    pub schema: u32,
+    /// Grows when the database was set back to an earlier state.
+    pub epoch: u32,
+    /// Drawn at random when the database was made.
+    pub run: Uuid,
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// What decisions are made from.
+    pub state: State,
+    /// What people look at.
+    pub read: Read,
+    /// The chain over the events.
+    pub audit: Audit,
+    identity: Identity,
+}
+
+impl Store {
+    /// Opens it, and brings it to the schema that this version knows.
+    ///
+    /// Must be called in a tokio runtime, which the store uses as long as it is open.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        Self::open_with(url, migration::ALL).await
+    }
+
+    /// As [`Store::open`] with schemas of one's own.
+    pub async fn open_with(url: &DatabaseUrl, list: &[Migration]) -> Result<Self, OpenError> {
+        let (database, identity) = Database::open(url, list).await?;
+        Ok(Self {
+            state: State::sql(database.clone()),
+            read: Read::sql(database.clone()),
+            audit: Audit::sql(database),
+            identity,
+        })
+    }
+
+    /// A new one in memory. Needs no runtime, and every answer is there at once.
+    pub fn memory() -> Self {
+        let memory = Memory::new();
+        let identity = Identity {
+            schema: migration::last(migration::ALL),
+            epoch: 1,
+            run: Uuid::now_v7(),
+        };
+        Self::of_memory(memory, identity)
+    }
+
+    fn of_memory(memory: Memory, identity: Identity) -> Self {
+        Self {
+            state: State::memory(memory.clone()),
+            read: Read::memory(memory.clone()),
+            audit: Audit::memory(memory),
+            identity,
+        }
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Brings a database back to the schema that was finalised; gives its number. No hub may have it open.
+    pub async fn roll_back(url: &DatabaseUrl) -> Result<u32, OpenError> {
+        Self::roll_back_with(url, migration::ALL).await
+    }
+
+    /// As [`Store::roll_back`] with schemas of one's own.
+    pub async fn roll_back_with(url: &DatabaseUrl, list: &[Migration]) -> Result<u32, OpenError> {
+        open_schema(url).await?.back(list).await
+    }
+
+    /// Gives up the way back from the schema that the database has; gives its number.
+    pub async fn finalise(url: &DatabaseUrl) -> Result<u32, OpenError> {
+        Self::finalise_with(url, migration::ALL).await
+    }
+
+    /// As [`Store::finalise`] with schemas of one's own.
+    pub async fn finalise_with(url: &DatabaseUrl, list: &[Migration]) -> Result<u32, OpenError> {
+        open_schema(url).await?.finalise(list).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_read_and_shown_without_its_password() {
+        let url: DatabaseUrl = "postgres://renkei:se@cret@db.example/renkei?password=x"
+            .parse()
+            .unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example/renkei");
+        assert_eq!(
+            "sqlite:/var/hub.db".parse(),
+            Ok(DatabaseUrl::Sqlite("/var/hub.db".into()))
+        );
+        for text in ["", "hub.db", "sqlite:", "mysql://x", "postgres:x"] {
+            assert_eq!(text.parse::<DatabaseUrl>(), Err(NotADatabase), "{text}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+DROP TABLE batch;
+DROP TABLE link;
+DROP TABLE event;
+DROP TABLE duty;
+DROP TABLE idempotency;
+DROP TABLE attempt;
+DROP TABLE operation;
+DROP TABLE quota;
+DROP TABLE member;
+DROP TABLE token;
+DROP TABLE "user";
+DROP TABLE site;
+DROP TABLE project;
+DROP TABLE organization;

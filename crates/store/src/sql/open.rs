@@ -1,0 +1,188 @@
+//! Connections: how SQLite and PostgreSQL are set up.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{mpsc, watch};
+
+use super::{Link, Pool, schema, writer};
+use crate::migration::Migration;
+use crate::open::{DatabaseUrl, Identity, OpenError};
+
+/// Readers beside the writer: SQLite works on this machine's processors, PostgreSQL waits for a network.
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_READERS: u32 = 16;
+/// How long to wait for another's lock.
+const BUSY: Duration = Duration::from_secs(10);
+/// How long to wait for a connection.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+/// An open database: readers, and the way to the one task that writes.
+#[derive(Clone)]
+pub(crate) struct Database(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    orders: mpsc::Sender<writer::Order>,
+    changes: watch::Receiver<u64>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.0.pool.dialect()).finish()
+    }
+}
+
+impl Database {
+    pub async fn open(url: &DatabaseUrl, list: &[Migration]) -> Result<(Self, Identity), OpenError> {
+        let way = Way::to(url)?;
+        let mut own = way.connect().await?;
+        let identity = schema::forward(&mut own.link(), list).await?;
+        let pool = way.readers();
+        let (orders, inbox) = mpsc::channel(writer::WAITING);
+        let (bell, changes) = watch::channel(0);
+        writer::start(writer::Writer::new(way, own, bell), inbox);
+        let inner = Inner { pool, orders, changes };
+        Ok((Self(Arc::new(inner)), identity))
+    }
+
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// Hands an order to the writer; gives it back if there is no writer any more.
+    pub async fn order(&self, order: writer::Order) -> Result<(), writer::Order> {
+        self.0.orders.send(order).await.map_err(|error| error.0)
+    }
+
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.clone()
+    }
+}
+
+/// A connection only for its schema.
+pub(crate) struct Schema(Own);
+
+/// Opens a database as it is, whatever its schema.
+pub(crate) async fn open_schema(url: &DatabaseUrl) -> Result<Schema, OpenError> {
+    Ok(Schema(Way::to(url)?.connect().await?))
+}
+
+impl Schema {
+    pub async fn back(mut self, list: &[Migration]) -> Result<u32, OpenError> {
+        schema::back(&mut self.0.link(), list).await
+    }
+
+    pub async fn finalise(mut self, list: &[Migration]) -> Result<u32, OpenError> {
+        schema::finalise(&mut self.0.link(), list).await
+    }
+}
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    Sqlite(SqliteConnectOptions),
+    Postgres(PgConnectOptions),
+}
+
+/// A connection of one's own.
+pub(super) enum Own {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Own {
+    pub fn link(&mut self) -> Link<'_> {
+        match self {
+            Self::Sqlite(connection) => Link::Sqlite(connection),
+            Self::Postgres(connection) => Link::Postgres(connection),
+        }
+    }
+}
+
+impl Way {
+    fn to(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        Ok(match url {
+            DatabaseUrl::Sqlite(path) => {
+                make_private(path)?;
+                Self::Sqlite(sqlite(path))
+            }
+            DatabaseUrl::Postgres(url) => Self::Postgres(postgres(url)?),
+        })
+    }
+
+    pub async fn connect(&self) -> Result<Own, sqlx::Error> {
+        let connect = async {
+            Ok(match self {
+                Self::Sqlite(options) => Own::Sqlite(SqliteConnection::connect_with(options).await?),
+                Self::Postgres(options) => Own::Postgres(PgConnection::connect_with(options).await?),
+            })
+        };
+        match tokio::time::timeout(CONNECT, connect).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    fn readers(&self) -> Pool {
+        match self {
+            Self::Sqlite(options) => {
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(SQLITE_READERS)
+                    .acquire_timeout(CONNECT);
+                // They never change anything: a mistake in a query cannot either.
+                Pool::Sqlite(pool.connect_lazy_with(options.clone().pragma("query_only", "ON")))
+            }
+            Self::Postgres(options) => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(POSTGRES_READERS)
+                    .acquire_timeout(CONNECT);
+                Pool::Postgres(pool.connect_lazy_with(options.clone()))
+            }
+        }
+    }
+}
+
+/// The database holds hashes of passwords: nobody else on the machine may read it. SQLite gives its other files the mode of this
+/// one.
+fn make_private(path: &Path) -> Result<(), OpenError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(OpenError::Database(error.into())),
+    }
+}
+
+fn sqlite(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was answered survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(400)
+        .disable_statement_logging()
+}
+
+fn postgres(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("renkei");
+    // A hub that is cut off must not hold locks, and what hangs must come back as an error.
+    let limits = [
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("lock_timeout", "10s"),
+        ("statement_timeout", "60s"),
+    ];
+    Ok(options
+        .options(limits)
+        .statement_cache_capacity(400)
+        .disable_statement_logging())
+}

@@ -1,0 +1,142 @@
+//! What decisions are made from: a few verbs, the same over SQLite, PostgreSQL and memory.
+//!
+//! It does not list for people: that is [`Read`](crate::read::Read), whose answers are never an input of a decision.
+
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::batch::Batch;
+use crate::error::{CommitError, Outcome, StateError};
+use crate::memory::Memory;
+use crate::noun::{Kind, Noun, Stored};
+use crate::sql::{self, Database, Found, Order, Page};
+
+/// The rows, each with its version, and the one way to change them.
+#[derive(Clone, Debug)]
+pub struct State(Implementation);
+
+#[derive(Clone, Debug)]
+enum Implementation {
+    Sql(Database),
+    Memory(Memory),
+}
+
+impl State {
+    pub(crate) fn sql(database: Database) -> Self {
+        Self(Implementation::Sql(database))
+    }
+
+    pub(crate) fn memory(memory: Memory) -> Self {
+        Self(Implementation::Memory(memory))
+    }
+
+    /// The row with this id.
+    pub async fn get<N: Noun>(&self, id: Uuid) -> Result<Option<Stored<N>>, StateError> {
+        let found = match &self.0 {
+            Implementation::Memory(memory) => memory.get(&N::KIND, id)?,
+            Implementation::Sql(database) => sql::get(database.pool(), &N::KIND, id).await?,
+        };
+        found.map(|found| stored(&N::KIND, found)).transpose()
+    }
+
+    /// The row with `key` in a unique index.
+    pub async fn find<N: Noun>(&self, index: &'static str, key: &str) -> Result<Option<Stored<N>>, StateError> {
+        let kind = N::KIND;
+        if !kind.indexes.iter().any(|known| known.name == index && known.unique) {
+            return Err(unknown(&kind, index));
+        }
+        let mut rows = self.scan(index, key, None, 1).await?;
+        Ok(rows.pop())
+    }
+
+    /// Rows with `key` in an index, in the order of their ids, after `after`, at most `limit`.
+    pub async fn scan<N: Noun>(
+        &self,
+        index: &'static str,
+        key: &str,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Stored<N>>, StateError> {
+        let page = Page {
+            equals: vec![(index, key)],
+            after: after.map(|id| ("", id)),
+            limit,
+            ..Page::default()
+        };
+        self.page(page).await
+    }
+
+    /// All rows, in the order of their ids, after `after`, at most `limit`.
+    pub async fn all<N: Noun>(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Stored<N>>, StateError> {
+        let page = Page {
+            after: after.map(|id| ("", id)),
+            limit,
+            ..Page::default()
+        };
+        self.page(page).await
+    }
+
+    /// Does all of it or nothing.
+    ///
+    /// Once this was polled, the batch may be committed even if the future is dropped.
+    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        batch.check()?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match &self.0 {
+            Implementation::Memory(memory) => memory.commit(&batch),
+            Implementation::Sql(database) => {
+                let (answer, outcome) = oneshot::channel();
+                let gone = |outcome| CommitError::unavailable(outcome, "the database is being closed");
+                let ordered = database.order(Order::Commit(batch, answer)).await;
+                ordered.map_err(|_| gone(Outcome::NotDone))?;
+                outcome.await.map_err(|_| gone(Outcome::Unknown))?
+            }
+        }
+    }
+
+    /// Changes its value when something was committed, here or (on PostgreSQL) by another hub. The value itself means nothing. It
+    /// may also wake without a reason, and a job that does nothing then is right.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        match &self.0 {
+            Implementation::Memory(memory) => memory.changes(),
+            Implementation::Sql(database) => database.changes(),
+        }
+    }
+
+    async fn page<N: Noun>(&self, page: Page<'_>) -> Result<Vec<Stored<N>>, StateError> {
+        check(&N::KIND, &page)?;
+        let found = match &self.0 {
+            Implementation::Memory(memory) => memory.page(&N::KIND, &page)?,
+            Implementation::Sql(database) => sql::page(database.pool(), &N::KIND, page).await?,
+        };
+        found.into_iter().map(|found| stored(&N::KIND, found)).collect()
+    }
+}
+
+/// Only declared indexes can be asked for.
+pub(crate) fn check(kind: &Kind, page: &Page<'_>) -> Result<(), StateError> {
+    let asked = page.equals.iter().map(|(index, _)| *index).chain(page.order);
+    for index in asked {
+        if kind.position(index).is_none() {
+            return Err(unknown(kind, index));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(kind: &Kind, index: &str) -> StateError {
+    let (table, index) = (kind.table, index.to_owned());
+    StateError::NoSuchIndex { table, index }
+}
+
+pub(crate) fn stored<N: Noun>(kind: &Kind, found: Found) -> Result<Stored<N>, StateError> {
+    let value = serde_json::from_str(&found.body).map_err(|error| StateError::Corrupt {
+        table: kind.table,
+        id: found.id.to_string(),
+        source: error.into(),
+    })?;
+    let version = found.version;
+    Ok(Stored { version, value })
+}
