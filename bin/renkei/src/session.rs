@@ -1,12 +1,13 @@
 //! One piece of work of the engine with all that stands around it: runtime, display, Ctrl-C, exit code.
 
+use std::io;
 use std::process;
 use std::sync::Arc;
 
 use renkei_transfer::ssh::Prompt;
 use renkei_transfer::{Observer, Stop, Summary};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit;
 use crate::printer::{Output, Screen, Task};
@@ -28,7 +29,11 @@ where
     let screen = Screen::start(output, task);
     let stop = Stop::new();
     let summary = runtime.block_on(async {
-        tokio::spawn(listen(stop.clone(), screen.on_interrupt(), terminal.clone()));
+        // Before anything begins, so that no signal finds the process without a handler. Without handlers a signal ends the
+        // process as it always did.
+        if let Ok(signals) = Signals::new() {
+            tokio::spawn(signals.listen(stop.clone(), screen.on_interrupt(), terminal.clone()));
+        }
         work(screen.prompt(), screen.observer(), stop).await
     });
     let code = exit::code(summary.ending);
@@ -40,27 +45,37 @@ where
 }
 
 /// The runtime of everything that waits for a network.
-pub fn runtime() -> std::io::Result<Runtime> {
+pub fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build()
 }
 
-/// The first SIGINT or SIGTERM lets the work end in order, the second ends the process.
-async fn listen(stop: Stop, on_interrupt: impl Fn(), terminal: Terminal) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without handlers a signal ends the process as it always did.
-        return;
-    };
-    for number in 1.. {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+/// Wishes to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The first SIGINT or SIGTERM lets the work end in order, the second ends the process.
+    async fn listen(mut self, stop: Stop, on_interrupt: impl Fn(), terminal: Terminal) {
+        for number in 1.. {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            if number > 1 {
+                terminal.restore();
+                process::exit(exit::INTERRUPTED.into());
+            }
+            on_interrupt();
+            stop.interrupt();
         }
-        if number > 1 {
-            terminal.restore();
-            process::exit(exit::INTERRUPTED.into());
-        }
-        on_interrupt();
-        stop.interrupt();
     }
 }
