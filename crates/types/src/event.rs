@@ -73,3 +73,21 @@ pub struct ChainHead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
+
+/// What came of computing the chain of events again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Verification {
+    /// Whether every event is as it was when it was chained.
+    pub whole: bool,
+    /// The chained events that are as they were, from the first on.
+    pub length: u64,
+    /// BLAKE3 over them, hexadecimal: the head, if the chain is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The first event that is not as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_at: Option<u64>,
+    /// What is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}

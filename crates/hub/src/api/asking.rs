@@ -1,0 +1,331 @@
+//! Who asks, and what: credential, `If-Match`, `Idempotency-Key`, `?plan=true` and the body, read the same way for every
+//! request.
+//!
+//! Order matters: a caller that is not known learns nothing of what else is wrong with its request.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use jiff::Timestamp;
+use renkei_policy::Caller;
+use renkei_types::event::Doer;
+use renkei_types::problem::{Problem, ProblemKind};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use super::answer::Failure;
+use super::request_id::RequestId;
+use crate::Hub;
+use crate::app::list::Paging;
+use crate::app::{Asked, Mode, Once};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LONGEST_KEY: usize = 255;
+
+/// A request that changes nothing.
+pub struct Look(pub Asked);
+
+/// A request that changes something, with its body; `Change<()>` has none.
+pub struct Change<T> {
+    /// Who, and how.
+    pub asked: Asked,
+    /// What.
+    pub body: T,
+}
+
+/// In the OpenAPI document: what any change takes.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PlanQuery {
+    /// Say what would happen, and do nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    pub plan: bool,
+}
+
+/// In the OpenAPI document: what any change of something that is there takes.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header in the OpenAPI document")]
+pub struct IfMatch {
+    /// The `ETag` that was seen; 412 if it has been changed since.
+    #[serde(rename = "If-Match")]
+    #[param(required = false, example = "\"3\"", pattern = "^(\\*|\"[0-9]{1,18}\")$")]
+    if_match: Option<String>,
+}
+
+/// In the OpenAPI document: what any create takes.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header in the OpenAPI document")]
+pub struct IdempotencyKey {
+    /// A word of the caller's own; the same request with the same key is done once.
+    #[serde(rename = "Idempotency-Key")]
+    #[param(required = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    idempotency_key: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// At most so many entries, 1 to 1000; 100 without.
+    #[param(required = false, minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    #[param(required = false)]
+    pub after: Option<String>,
+}
+
+impl PageQuery {
+    /// Checked.
+    pub fn paging(&self) -> Result<Paging, Failure> {
+        Ok(Paging::new(self.limit, self.after.as_deref())?)
+    }
+}
+
+impl FromRequestParts<Hub> for Look {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, Failure> {
+        Ok(Self(asked(parts, hub).await?))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<Hub> for Change<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, hub: &Hub) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let mut asked = asked(&parts, hub).await?;
+        asked.seen = if_match(&parts.headers)?;
+        asked.mode = mode(&mut parts).await?;
+        let key = idempotency_key(&parts.headers)?;
+        let described = format!("{} {}\n", parts.method, parts.uri.path());
+        let (bytes, body) = read(Request::from_parts(parts, body)).await?;
+        asked.once = key.map(|key| {
+            let mut hash = blake3::Hasher::new();
+            hash.update(described.as_bytes());
+            hash.update(&bytes);
+            Once {
+                key,
+                request: hash.finalize().to_hex().to_string(),
+            }
+        });
+        Ok(Self { asked, body })
+    }
+}
+
+/// A body without a caller: signing in.
+pub struct Unknown<T> {
+    /// From where.
+    pub address: IpAddr,
+    /// For the audit.
+    pub doer: Doer,
+    /// When.
+    pub now: Timestamp,
+    /// What.
+    pub body: T,
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<Hub> for Unknown<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &Hub) -> Result<Self, Failure> {
+        let address = address(request.extensions());
+        let doer = Doer {
+            address: address.to_string(),
+            request: request_id(request.extensions()),
+            ..Doer::default()
+        };
+        let (_, body) = read(request).await?;
+        Ok(Self {
+            address,
+            doer,
+            now: Timestamp::now(),
+            body,
+        })
+    }
+}
+
+async fn asked(parts: &Parts, hub: &Hub) -> Result<Asked, Failure> {
+    let now = Timestamp::now();
+    let secret = bearer(&parts.headers)?;
+    let actor = hub.app.verify(secret, now).await?;
+    let doer = Doer {
+        user: Some(actor.user),
+        name: actor.name.to_string(),
+        token: Some(actor.credential.token),
+        address: address(&parts.extensions).to_string(),
+        request: request_id(&parts.extensions),
+    };
+    let caller = Caller::Known(Box::new(actor));
+    Ok(Asked {
+        caller,
+        doer,
+        now,
+        mode: Mode::Apply,
+        seen: None,
+        once: None,
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(crate::problem::unauthenticated("this needs a token"));
+    };
+    let value = value.to_str().unwrap_or_default();
+    match value.split_once(' ') {
+        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => Ok(secret.trim()),
+        _ => Err(crate::problem::unauthenticated("`Authorization` is not `Bearer TOKEN`")),
+    }
+}
+
+/// From where the connection came. Headers that a proxy could set are not believed.
+fn address(extensions: &axum::http::Extensions) -> IpAddr {
+    let info = extensions.get::<ConnectInfo<SocketAddr>>();
+    info.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| {
+        address.ip().to_canonical()
+    })
+}
+
+fn request_id(extensions: &axum::http::Extensions) -> String {
+    extensions
+        .get::<RequestId>()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let value = value.to_str().unwrap_or_default().trim();
+    if value == "*" {
+        return Ok(None);
+    }
+    let version = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    match version.and_then(|version| version.parse().ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(
+            Problem::new(ProblemKind::Invalid, "`If-Match` is not an `ETag` of this hub")
+                .field("If-Match")
+                .hint("send the `ETag` of the answer as it was, with its quotes"),
+        ),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=LONGEST_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::new(ProblemKind::Invalid, "`Idempotency-Key` is not a key")
+            .field("Idempotency-Key")
+            .hint(format!(
+                "use 1 to {LONGEST_KEY} printable ASCII characters, for example a UUID"
+            ))),
+    }
+}
+
+async fn mode(parts: &mut Parts) -> Result<Mode, Failure> {
+    let Params(PlanQuery { plan }) = Params::from_request_parts(parts, &()).await?;
+    Ok(if plan { Mode::Plan } else { Mode::Apply })
+}
+
+/// The body as it came, and what it says.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<(Bytes, T), Failure> {
+    let json = is_json(request.headers());
+    let bytes = Bytes::from_request(request, &())
+        .await
+        .map_err(|rejection| too_much(&rejection))?;
+    // Nothing was sent: `null`, which is what `()` is read from.
+    let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+    if !bytes.is_empty() && !json {
+        let problem = Problem::new(ProblemKind::UnsupportedMediaType, "the body is not said to be JSON");
+        return Err(problem.hint("send `Content-Type: application/json`").into());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let mut problem = Problem::new(
+            ProblemKind::Invalid,
+            format!("the body cannot be read: {}", error.inner()),
+        );
+        if path != "." && path != "?" {
+            problem = problem.field(path);
+        }
+        problem.hint("`/docs` shows what is expected")
+    })?;
+    deserializer
+        .end()
+        .map_err(|_| Problem::new(ProblemKind::Invalid, "something follows the JSON body"))?;
+    Ok((bytes, body))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+fn too_much(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let problem = Problem::new(ProblemKind::TooLarge, "the body is too large");
+        return problem.hint(format!("send at most {} bytes", super::LARGEST_BODY));
+    }
+    Problem::new(ProblemKind::Invalid, "the body did not arrive whole")
+}
+
+/// What stands after `?`.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let text = text
+                    .strip_prefix("Failed to deserialize query string: ")
+                    .unwrap_or(&text);
+                let mut problem = Problem::new(ProblemKind::Invalid, format!("the query cannot be read: {text}"));
+                if let Some((field, _)) = text.split_once(':') {
+                    problem = problem.field(field);
+                }
+                Err(problem.hint("`/docs` shows what is expected").into())
+            }
+        }
+    }
+}
+
+/// Ids in the path.
+pub struct Ids<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(ids)) => Ok(Self(ids)),
+            Err(_) => {
+                let problem = Problem::new(
+                    ProblemKind::Invalid,
+                    format!("`{}` has no id where it needs one", parts.uri.path()),
+                );
+                Err(problem.hint("an id is a UUID; lists show the ids").into())
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The native API under `/api/v1`, one file a noun. Handlers turn HTTP into a call of [`App`] and its answer into HTTP;
+//! they decide nothing.
+
+mod answer;
+mod asking;
+mod docs;
+mod event;
+mod health;
+mod member;
+mod operation;
+mod organization;
+mod project;
+mod quota;
+mod request_id;
+mod session;
+mod site;
+mod token;
+mod user;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode};
+use renkei_types::problem::{Problem, ProblemKind};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::answer::Failure;
+use crate::Hub;
+
+/// The most bytes that a request may have.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Renkei",
+        description = "The native API of a Renkei hub. Every change can be asked for as a plan with `?plan=true`; \
+            every create takes an `Idempotency-Key`, every change an `If-Match` with the `ETag` that was seen.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
+    ),
+    security(("token" = [])),
+    modifiers(&Token),
+)]
+struct Document;
+
+/// How a caller says who it is.
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+fn described() -> OpenApiRouter<Hub> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(session::create))
+        .routes(routes!(session::delete))
+        .routes(routes!(session::whoami))
+        .routes(routes!(organization::list, organization::create))
+        .routes(routes!(organization::show, organization::change, organization::delete))
+        .routes(routes!(organization::freeze, organization::thaw))
+        .routes(routes!(project::list, project::create))
+        .routes(routes!(project::show, project::change, project::delete))
+        .routes(routes!(project::freeze, project::thaw))
+        .routes(routes!(member::list))
+        .routes(routes!(member::show, member::set, member::delete))
+        .routes(routes!(quota::list))
+        .routes(routes!(quota::show, quota::set, quota::delete))
+        .routes(routes!(user::list, user::create))
+        .routes(routes!(user::named))
+        .routes(routes!(user::show, user::change, user::delete))
+        .routes(routes!(user::password))
+        .routes(routes!(user::freeze, user::thaw))
+        .routes(routes!(token::list, token::create))
+        .routes(routes!(token::show, token::delete))
+        .routes(routes!(token::freeze, token::thaw))
+        .routes(routes!(site::list, site::create))
+        .routes(routes!(site::show, site::change, site::delete))
+        .routes(routes!(operation::list))
+        .routes(routes!(operation::show))
+        .routes(routes!(event::list))
+        .routes(routes!(event::stream))
+        .routes(routes!(event::head))
+        .routes(routes!(event::verify))
+}
+
+/// The OpenAPI document of everything under `/api/v1`.
+pub fn document() -> utoipa::openapi::OpenApi {
+    described().to_openapi()
+}
+
+/// Everything that the hub answers.
+pub fn router(hub: Hub) -> Router {
+    let (api, document) = described().split_for_parts();
+    api.merge(health::router())
+        .merge(docs::router(&document))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(axum::middleware::from_fn_with_state(hub.clone(), request_id::layer))
+        .with_state(hub)
+}
+
+async fn unknown_path(uri: axum::http::Uri) -> Failure {
+    let problem = Problem::new(ProblemKind::NotFound, format!("there is nothing at `{}`", uri.path()));
+    Failure::from(problem.hint("`/docs` lists what there is"))
+}
+
+async fn unknown_method(method: Method, uri: axum::http::Uri) -> (StatusCode, Failure) {
+    let title = format!("`{}` knows no {method}", uri.path());
+    let problem = Problem::new(ProblemKind::MethodNotAllowed, title).hint("`/docs` lists what there is");
+    (StatusCode::METHOD_NOT_ALLOWED, Failure::from(problem))
+}

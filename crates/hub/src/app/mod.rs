@@ -1,0 +1,311 @@
+//! What the hub does, one file a noun: each verb reads what it needs, decides, and commits.
+//!
+//! Nothing of HTTP is known here, and nothing of SQL. A verb gets who asks ([`Asked`]) and what is asked, and gives an
+//! [`Answer`] or a [`Problem`]. Its decision is made again when a row that it has read was changed before the commit.
+
+pub mod audit;
+pub mod decision;
+pub mod first;
+pub mod list;
+pub mod member;
+pub mod operation;
+pub mod organization;
+pub mod project;
+pub mod quota;
+pub mod session;
+pub mod site;
+pub mod subject;
+pub mod token;
+#[cfg(test)]
+mod trial;
+pub mod user;
+pub mod verify;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use renkei_policy::{Actor, Caller, Resource};
+use renkei_store::{Batch, CommitError, Noun, StateError, Store, Stored};
+use renkei_types::action::Action;
+use renkei_types::change::Plan;
+use renkei_types::event::Doer;
+use renkei_types::freeze::{Freeze, NewFreeze};
+use renkei_types::problem::{Problem, ProblemKind};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::decision::Decision;
+
+/// How long a request is tried again while others change the same rows.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The hub's application.
+#[derive(Clone)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+}
+
+/// Whether a change is to be made, or only told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Make it.
+    #[default]
+    Apply,
+    /// Say what would happen.
+    Plan,
+}
+
+/// Who asks, and how.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who, with what the credential may be used for.
+    pub caller: Caller,
+    /// The same for the audit.
+    pub doer: Doer,
+    /// When.
+    pub now: Timestamp,
+    /// Whether it is to be done.
+    pub mode: Mode,
+    /// The version that the caller has seen.
+    pub seen: Option<u64>,
+    /// So that the same request is done once.
+    pub once: Option<Once>,
+}
+
+/// A caller's `Idempotency-Key`, and what it came with.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The key.
+    pub key: String,
+    /// BLAKE3 of method, path and body.
+    pub request: String,
+}
+
+/// What came of a change that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// It is done.
+    Done(T),
+    /// It would be this.
+    Planned(Plan),
+}
+
+/// An object and the version that an `If-Match` has to name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versioned<T> {
+    /// Grows with each change.
+    pub version: u64,
+    /// The object.
+    pub value: T,
+}
+
+impl<T: PartialEq> Versioned<T> {
+    /// Just made.
+    pub fn first(value: T) -> Self {
+        Self { version: 1, value }
+    }
+
+    /// What `stored` becomes by a change to `value`.
+    pub fn after(stored: &Stored<T>, value: T) -> Self {
+        let changed = u64::from(stored.value != value);
+        Self {
+            version: stored.version + changed,
+            value,
+        }
+    }
+}
+
+impl<T> From<Stored<T>> for Versioned<T> {
+    fn from(stored: Stored<T>) -> Self {
+        Self {
+            version: stored.version,
+            value: stored.value,
+        }
+    }
+}
+
+impl Asked {
+    /// Refuses what the caller may not do.
+    pub fn may(&self, action: Action, resource: &Resource<'_>) -> Result<(), Problem> {
+        renkei_policy::may(&self.caller, action, resource, self.now).map_err(crate::problem::denied)
+    }
+
+    /// The caller, unless frozen.
+    pub fn actor(&self) -> Result<&Actor, Problem> {
+        self.caller.actor(self.now).map_err(crate::problem::denied)
+    }
+
+    /// Refuses to change what has changed since the caller has seen it.
+    pub fn unchanged(&self, version: u64) -> Result<(), Problem> {
+        match self.seen {
+            Some(seen) if seen != version => Err(Problem::new(
+                ProblemKind::Changed,
+                format!("it was changed meanwhile: `If-Match` names version {seen}, it is at {version}"),
+            )
+            .hint("read it again, and decide whether the change is still wanted")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to make what the caller has seen.
+    pub fn not_there(&self) -> Result<(), Problem> {
+        match self.seen {
+            Some(seen) => Err(Problem::new(
+                ProblemKind::Changed,
+                format!("it was deleted meanwhile: `If-Match` names version {seen}, and there is none"),
+            )
+            .hint("leave `If-Match` away to make it anew")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl App {
+    /// Makes a decision until it can be committed: `decision` reads and decides, and has no other effect.
+    pub async fn decide<T, F, Made>(&self, asked: &Asked, decision: F) -> Result<Answer<T>, Problem>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn() -> Made,
+        Made: Future<Output = Result<Decision<T>, Problem>>,
+    {
+        let started = Instant::now();
+        loop {
+            if let Some(earlier) = self.earlier(asked).await? {
+                return Ok(Answer::Done(earlier));
+            }
+            let decision = match decision().await {
+                Err(problem) if asked.mode == Mode::Plan && is_refusal(problem.kind) => {
+                    return Ok(Answer::Planned(Plan {
+                        refused: vec![problem],
+                        ..Plan::default()
+                    }));
+                }
+                other => other?,
+            };
+            if asked.mode == Mode::Plan {
+                return Ok(Answer::Planned(decision.into_plan()));
+            }
+            let (batch, answer) = decision.into_batch(asked)?;
+            match self.commit(batch).await {
+                Ok(()) => return Ok(Answer::Done(answer)),
+                // Somebody else was first: what they wrote is there already.
+                Err(CommitError::Stale { .. } | CommitError::Taken { .. }) if started.elapsed() < PATIENCE => {}
+                Err(error) => return Err(crate::problem::commit(&error)),
+            }
+        }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store.state.commit(batch).await
+        }
+    }
+
+    /// The answer that the same request got before.
+    async fn earlier<T: DeserializeOwned>(&self, asked: &Asked) -> Result<Option<T>, Problem> {
+        let Some(once) = asked.once.as_ref().filter(|_| asked.mode == Mode::Apply) else {
+            return Ok(None);
+        };
+        decision::earlier(&self.store, asked, once).await
+    }
+
+    /// One object, or a 404 that names it.
+    pub async fn get<N: Noun>(&self, noun: &str, id: Uuid) -> Result<Stored<N>, Problem> {
+        let found = self.store.state.get::<N>(id).await.map_err(|error| state(&error))?;
+        found.ok_or_else(|| missing(noun, id))
+    }
+
+    /// Whatever has this key in a unique index.
+    pub async fn find<N: Noun>(&self, index: &'static str, key: &str) -> Result<Option<Stored<N>>, Problem> {
+        self.store
+            .state
+            .find::<N>(index, key)
+            .await
+            .map_err(|error| state(&error))
+    }
+
+    /// All that have this key in an index. Only for what is few by its nature: members of a project, its quotas.
+    pub async fn every<N: Noun>(&self, index: &'static str, key: &str) -> Result<Vec<Stored<N>>, Problem> {
+        const AT_ONCE: u32 = 500;
+        let mut every: Vec<Stored<N>> = Vec::new();
+        loop {
+            let after = every.last().map(|last| last.value.id());
+            let scan = self.store.state.scan::<N>(index, key, after, AT_ONCE);
+            let mut some = scan.await.map_err(|error| state(&error))?;
+            let last = some.len() < AT_ONCE as usize;
+            every.append(&mut some);
+            if last {
+                return Ok(every);
+            }
+        }
+    }
+}
+
+/// What a plan tells in place of refusing to plan.
+fn is_refusal(kind: ProblemKind) -> bool {
+    use ProblemKind::{Changed, Conflict, Forbidden, Frozen, Invalid};
+    matches!(kind, Changed | Conflict | Forbidden | Frozen | Invalid)
+}
+
+/// There is no such object, or the caller may not know of it.
+pub fn missing(noun: &str, id: Uuid) -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        format!("there is no {noun} `{id}` that you may see"),
+    )
+}
+
+/// The store could not be read.
+pub fn state(error: &StateError) -> Problem {
+    crate::problem::state(error)
+}
+
+/// Another one has the name.
+pub fn taken(noun: &str, name: &str) -> Problem {
+    Problem::new(
+        ProblemKind::Conflict,
+        format!("there is already {} `{name}`", article(noun)),
+    )
+    .field("name")
+    .hint("choose another name; capital letters make no difference")
+}
+
+fn article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
+}
+
+/// Refuses a text that is too long or holds NUL, which PostgreSQL does not keep.
+pub fn text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
+    if text.chars().count() > longest {
+        let problem = format!("`{field}` has more than {longest} characters");
+        return Err(Problem::new(ProblemKind::Invalid, problem).field(field));
+    }
+    if text.contains('\0') {
+        return Err(Problem::new(ProblemKind::Invalid, format!("`{field}` holds a NUL character")).field(field));
+    }
+    Ok(())
+}
+
+/// A freeze by the caller, from now on.
+pub fn freeze(asked: &Asked, new: NewFreeze) -> Result<Freeze, Problem> {
+    text("reason", &new.reason, 500)?;
+    if new.reason.trim().is_empty() {
+        let problem = Problem::new(ProblemKind::Invalid, "a freeze needs a reason").field("reason");
+        return Err(problem.hint("say it in the words that those who meet it shall read"));
+    }
+    if new.until.is_some_and(|until| until <= asked.now) {
+        let problem = Problem::new(ProblemKind::Invalid, "`until` is over already").field("until");
+        return Err(problem.hint("leave it away for a freeze without an end"));
+    }
+    Ok(Freeze {
+        reason: new.reason,
+        by: asked.actor()?.user,
+        since: asked.now,
+        until: new.until,
+    })
+}

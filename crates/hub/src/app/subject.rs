@@ -1,0 +1,148 @@
+//! What the audit and a plan tell of a noun: its name, where it belongs, and what of it may be shown.
+
+use renkei_store::Noun;
+use renkei_store::noun::quota::QuotaRow;
+use renkei_store::noun::token::Credential;
+use renkei_store::noun::user::Account;
+use renkei_types::id::{OrganizationId, ProjectId};
+use renkei_types::member::Member;
+use renkei_types::organization::Organization;
+use renkei_types::project::Project;
+use renkei_types::site::Site;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A noun that people change.
+pub trait Subject: Noun {
+    /// Its word.
+    const NOUN: &'static str;
+
+    /// What people call it.
+    fn name(&self) -> String;
+
+    /// Everything but secrets.
+    fn shown(&self) -> Value;
+
+    /// The project that it is in.
+    fn project(&self) -> Option<ProjectId> {
+        None
+    }
+
+    /// The organization that it is in.
+    fn organization(&self) -> Option<OrganizationId> {
+        None
+    }
+}
+
+/// Our own types always have a form in JSON.
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+impl Subject for Organization {
+    const NOUN: &'static str = "organization";
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        Some(self.id)
+    }
+}
+
+impl Subject for Project {
+    const NOUN: &'static str = "project";
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.id)
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        Some(self.organization)
+    }
+}
+
+impl Subject for Member {
+    const NOUN: &'static str = "member";
+
+    fn name(&self) -> String {
+        self.user_name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.project)
+    }
+}
+
+impl Subject for QuotaRow {
+    const NOUN: &'static str = "quota";
+
+    fn name(&self) -> String {
+        self.site.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.project)
+    }
+}
+
+impl Subject for Site {
+    const NOUN: &'static str = "site";
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+}
+
+impl Subject for Account {
+    const NOUN: &'static str = "user";
+
+    fn name(&self) -> String {
+        self.user.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(&self.user)
+    }
+}
+
+impl Subject for Credential {
+    const NOUN: &'static str = "token";
+
+    fn name(&self) -> String {
+        self.token.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(&self.token)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        self.token.project
+    }
+}

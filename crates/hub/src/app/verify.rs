@@ -1,0 +1,117 @@
+//! From a credential to somebody who may do things: the one place for every kind of credential.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use renkei_policy::actor;
+use renkei_policy::actor::{Actor, Membership, Shown};
+use renkei_policy::secret::Secret;
+use renkei_store::noun::token::Credential;
+use renkei_store::noun::user::Account;
+use renkei_types::id::{ProjectId, SiteId, UserId};
+use renkei_types::member::Member;
+use renkei_types::problem::Problem;
+use renkei_types::project::Project;
+use renkei_types::site::Site;
+
+use super::App;
+use crate::problem::unauthenticated;
+
+/// How far behind `last_used` may be, minutes: a write for each request would cost more than the request.
+const USED_EVERY: i64 = 5;
+
+impl App {
+    /// Who shows this secret of a token.
+    ///
+    /// # Errors
+    ///
+    /// 401 without saying more than its owner may know.
+    pub async fn verify(&self, secret: &str, now: Timestamp) -> Result<Actor, Problem> {
+        let secret = Secret::parse(secret).map_err(|error| unauthenticated(error.to_string()))?;
+        let found = self
+            .find::<Credential>("secret_hash", &super::session::hash(&secret))
+            .await?;
+        let Some(credential) = found else {
+            return Err(unauthenticated("this token is not known, or was revoked"));
+        };
+        let user = credential.value.token.user;
+        let Some(account) = self
+            .store
+            .state
+            .get::<Account>(user.0)
+            .await
+            .map_err(|error| super::state(&error))?
+        else {
+            return Err(unauthenticated("the user of this token is gone"));
+        };
+        self.used(&credential, now);
+        let facts = self.facts(account.value).await?;
+        let shown = Shown::Token(credential.value.token);
+        Actor::verify(facts, shown, now).map_err(|error| unauthenticated(error.to_string()))
+    }
+
+    async fn facts(&self, account: Account) -> Result<actor::Account, Problem> {
+        let user = account.user.id;
+        Ok(actor::Account {
+            user: account.user,
+            memberships: self.memberships(user).await?,
+            operates: self.operated(user).await?,
+        })
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<BTreeMap<ProjectId, Membership>, Problem> {
+        let mut memberships = BTreeMap::new();
+        for member in self.every::<Member>("user", &user.to_string()).await? {
+            let Member { project, role, .. } = member.value;
+            let found = self
+                .store
+                .state
+                .get::<Project>(project.0)
+                .await
+                .map_err(|error| super::state(&error))?;
+            if let Some(found) = found {
+                memberships.insert(
+                    project,
+                    Membership {
+                        organization: found.value.organization,
+                        role,
+                    },
+                );
+            }
+        }
+        Ok(memberships)
+    }
+
+    /// A hub has few sites.
+    async fn operated(&self, user: UserId) -> Result<BTreeSet<SiteId>, Problem> {
+        let sites = self
+            .store
+            .state
+            .all::<Site>(None, 1000)
+            .await
+            .map_err(|error| super::state(&error))?;
+        let operated = sites.iter().filter(|site| site.value.operators.contains(&user));
+        Ok(operated.map(|site| site.value.id).collect())
+    }
+
+    /// Notes that a token was shown, beside the request; if somebody else changes the token at that moment, they are right.
+    fn used(&self, credential: &renkei_store::Stored<Credential>, now: Timestamp) {
+        let last = credential.value.token.last_used;
+        if last.is_some_and(|last| now.duration_since(last).as_mins() < USED_EVERY) {
+            return;
+        }
+        let mut new = credential.value.clone();
+        new.token.last_used = Some(now);
+        let mut batch = renkei_store::Batch::new();
+        batch.update(credential, &new);
+        let state = self.store.state.clone();
+        tokio::spawn(async move {
+            if let Err(error) = state.commit(batch).await {
+                tracing::debug!(
+                    error = crate::problem::chain(&error),
+                    "the last use of a token was not noted"
+                );
+            }
+        });
+    }
+}

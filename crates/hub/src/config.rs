@@ -1,0 +1,24 @@
+//! What a hub is told: the table `[hub]` of the file that `renkei serve --config FILE` reads. A key that is not known is an
+//! error.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+/// See the module; `docs/operators/renkei.toml` shows every key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Where the API listens. Without TLS only on this machine.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+    pub database: String,
+}
+
+/// On this machine only.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8470);
+
+fn default_listen() -> SocketAddr {
+    DEFAULT_LISTEN
+}

@@ -1,0 +1,53 @@
+//! What a hub does by itself: each job compares what is with what should be, and acts; run twice, it does nothing the second
+//! time. Jobs that must not run in two hubs at once hold a duty.
+
+mod chain;
+mod duty;
+mod sweep;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use renkei_types::problem::Problem;
+use uuid::Uuid;
+
+use crate::Hub;
+
+/// Between two looks when nothing wakes a job.
+const EVERY: Duration = Duration::from_secs(1);
+/// What is over need not go at once.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Runs all jobs until the hub stops.
+pub async fn run(hub: Hub) {
+    let holder = Uuid::now_v7();
+    let mut swept = Timestamp::UNIX_EPOCH;
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = hub.stopping() => break,
+        }
+        let now = Timestamp::now();
+        if let Err(problem) = housekeeping(&hub, holder, now, &mut swept).await {
+            tracing::warn!(
+                problem = problem.title,
+                "a job could not be done; it will be tried again"
+            );
+        }
+    }
+    duty::leave(&hub.app, holder).await;
+}
+
+async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, swept: &mut Timestamp) -> Result<(), Problem> {
+    if !duty::hold(&hub.app, "housekeeping", holder, now).await? {
+        return Ok(());
+    }
+    chain::run(&hub.app).await?;
+    if now.duration_since(*swept) >= SWEEP_EVERY {
+        sweep::run(&hub.app, now).await?;
+        *swept = now;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The hub: projects and what belongs to them, who may do what, what is meant, and what happened.
+//!
+//! A request goes from [`api`] to [`app`] to the store. A hub keeps nothing that it cannot rebuild: any number of them work
+//! over one database.
+
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod jobs;
+pub mod metrics;
+mod problem;
+mod serve;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use self::serve::{Listening, ServeError, listen};
+use crate::app::App;
+use crate::metrics::Metrics;
+
+/// What every request is served from. Clones are the same hub.
+#[derive(Clone)]
+pub struct Hub {
+    /// What it does.
+    pub app: App,
+    /// What it counts.
+    pub metrics: Metrics,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Hub {
+    /// A hub over a store.
+    pub fn new(store: renkei_store::Store) -> Self {
+        Self {
+            app: App { store },
+            metrics: Metrics::default(),
+            stop: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Lets requests that are being served end, and streams and jobs stop.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Returns once the hub is to stop.
+    pub async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as `self`.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}

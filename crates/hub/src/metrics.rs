@@ -1,0 +1,66 @@
+//! Counters for Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper ends of the classes of time, seconds.
+const CLASSES: [f64; 10] = [0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0];
+
+/// See the module. Clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<Served, Counter>,
+    seconds: Histogram,
+}
+
+/// A request that was served.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Served {
+    /// The method.
+    pub method: String,
+    /// The path's template.
+    pub path: String,
+    /// The status.
+    pub status: u16,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("renkei");
+        let requests = Family::default();
+        let seconds = Histogram::new(CLASSES);
+        registry.register("requests", "Requests served", requests.clone());
+        registry.register_with_unit("request", "Time to serve a request", Unit::Seconds, seconds.clone());
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            seconds,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a request.
+    pub fn served(&self, served: Served, elapsed: Duration) {
+        self.requests.get_or_create(&served).inc();
+        self.seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// In the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            let _ = writeln!(text, "# {error}");
+        }
+        text
+    }
+}
