@@ -70,7 +70,7 @@ pub struct CopyRange<'a> {
 impl Sftp {
     /// Begins a session on a channel to an SFTP server: agrees on version 3 and asks for the server's limits.
     ///
-    /// Takes one round trip, or two with a server that tells its limits. Has no time limit of its own.
+    /// Takes one round trip. Has no time limit of its own.
     ///
     /// # Errors
     /// [`SftpError::Lost`] if the channel ends, with what the far side said; [`SftpError::Protocol`] if what answers is no
@@ -80,7 +80,7 @@ impl Sftp {
         Sftp::start_over(sink, source, None).await
     }
 
-    /// Begins another session with a server whose limits are known from a first one: a round trip less.
+    /// Begins another session with a server whose limits are known from a first one: they are not asked again.
     ///
     /// # Errors
     /// As [`start`](Self::start).

@@ -17,7 +17,11 @@ pub(super) struct Session {
     pub(super) deframer: Deframer,
 }
 
-/// Agrees on version 3 and asks for the server's limits if it announces that it tells them and they are not `known`.
+/// Agrees on version 3 and asks for the server's limits if they are not `known`.
+///
+/// The question goes out together with INIT, before it is known whether the server announces it: that spares a round
+/// trip. A server answers packets in their order, and one that does not know an extension says so in a status
+/// (draft-ietf-secsh-filexfer-02 section 8); what it says counts only if it was announced.
 pub(super) async fn session(
     sink: &mut impl Sink,
     source: &mut impl Source,
@@ -26,18 +30,18 @@ pub(super) async fn session(
     let mut deframer = Deframer::new();
     let mut out = BytesMut::new();
     packet::encode_init(&mut out);
-    send(sink, source, out.split().freeze()).await?;
-    let extensions = read_version(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?;
-    let mut limits = known.filter(|_| extensions.limits).unwrap_or_default();
-    if extensions.limits && known.is_none() {
+    if known.is_none() {
         Request::Extended(Extended::Limits).encode(0, &mut out);
-        send(sink, source, out.split().freeze()).await?;
-        let answer = recv(source, &mut deframer).await?;
-        limits = read_limits(&answer).map_err(SftpError::Protocol)?;
     }
+    send(sink, source, out.freeze()).await?;
+    let extensions = read_version(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?;
+    let told = match known {
+        Some(known) => known,
+        None => read_limits(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?,
+    };
     Ok(Session {
         extensions,
-        limits,
+        limits: if extensions.limits { told } else { Limits::default() },
         deframer,
     })
 }
@@ -83,7 +87,7 @@ fn read_version(packet: &[u8]) -> Result<Extensions, ProtocolError> {
     Ok(extensions)
 }
 
-/// A server that announced its limits and then refuses to tell them has the default ones.
+/// A server that refuses to tell its limits has the default ones.
 fn read_limits(packet: &[u8]) -> Result<Limits, ProtocolError> {
     match Answer::decode(packet)? {
         (0, Answer::Extended(body)) => Ok(Limits::decode(body)?),

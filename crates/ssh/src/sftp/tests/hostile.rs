@@ -212,3 +212,16 @@ async fn limits_that_cannot_be_are_not_believed() {
         assert!(!sftp.extensions().fsync, "version 9 is not the one spoken");
     }
 }
+
+#[tokio::test]
+async fn limits_that_were_not_announced_do_not_count() {
+    let ((tx, rx), peer) = Peer::silent();
+    let mut out = BytesMut::new();
+    let extensions = Vec::new();
+    Version { version: 3, extensions }.encode(&mut out);
+    peer.send(&out);
+    let body = [200_000_u64; 4].map(u64::to_be_bytes).concat();
+    peer.answer(0, &Answer::Extended(&body));
+    let sftp = crate::sftp::Sftp::start_over(tx, rx, None).await.unwrap();
+    assert_eq!(sftp.limits(), crate::sftp::Limits::default());
+}

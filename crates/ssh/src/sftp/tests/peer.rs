@@ -66,8 +66,14 @@ impl Peer {
         let extensions = extensions.to_vec();
         Version { version: 3, extensions }.encode(&mut out);
         peer.send(&out);
+        peer.answer(0, &status(StatusCode::OpUnsupported));
         let sftp = Sftp::start_over(tx, rx, None).await.unwrap();
         assert_eq!(decode_init(&peer.packet().await), Ok(3));
+        assert!(matches!(
+            Request::decode(&peer.packet().await),
+            Ok((0, Request::Extended(_)))
+        ));
+        assert_eq!(peer.pieces, 1, "the question goes out with INIT");
         peer.pieces = 0;
         (sftp, peer)
     }
