@@ -8,6 +8,7 @@ pub mod fault;
 pub mod fuzz;
 pub mod keys;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod renkei;
@@ -18,6 +19,7 @@ pub mod wait;
 pub mod wan;
 
 pub use fault::{FaultServer, fault_server_path};
+pub use postgres::Postgres;
 pub use proxy::TcpProxy;
 pub use renkei::Renkei;
 pub use sshd::Sshd;
@@ -36,4 +38,5 @@ pub const PACKAGES: &[&str] = &[
     "rsync",
     "rclone",
     "tcsh",
+    "postgresql",
 ];
