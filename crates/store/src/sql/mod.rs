@@ -4,6 +4,7 @@
 
 mod chain;
 mod group;
+mod listen;
 mod open;
 mod query;
 mod schema;

@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{mpsc, watch};
 
-use super::{Link, Pool, schema, writer};
+use super::{Link, Pool, listen, schema, writer};
 use crate::migration::Migration;
 use crate::open::{DatabaseUrl, Identity, OpenError};
 
@@ -49,6 +49,9 @@ impl Database {
         let pool = way.readers();
         let (orders, inbox) = mpsc::channel(writer::WAITING);
         let (bell, changes) = watch::channel(0);
+        if let Way::Postgres(options) = &way {
+            listen::start(options.clone(), bell.clone());
+        }
         writer::start(writer::Writer::new(way, own, bell), inbox);
         let inner = Inner { pool, orders, changes };
         Ok((Self(Arc::new(inner)), identity))

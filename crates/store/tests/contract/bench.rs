@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 use renkei_store::{Batch, DatabaseUrl, Noun, Store, Stored};
+use renkei_testkit::Postgres;
 use renkei_types::event::{Doer, Event};
 use renkei_types::id::{OrganizationId, ProjectId};
 use renkei_types::project::Project;
@@ -41,6 +42,11 @@ impl Bench {
 
     pub fn sqlite(files: &Files) -> Opening {
         Self::open(files.url())
+    }
+
+    pub fn postgres(server: &Postgres) -> Opening {
+        let name = server.create().unwrap();
+        Self::open(server.url(&name).parse().unwrap())
     }
 
     pub fn open(url: DatabaseUrl) -> Opening {

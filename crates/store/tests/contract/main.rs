@@ -6,6 +6,7 @@ mod commits;
 mod reading;
 
 use bench::{Bench, Files, run};
+use renkei_testkit::Postgres;
 
 /// Each case is a test of its own on memory and on SQLite.
 macro_rules! cases {
@@ -23,6 +24,16 @@ macro_rules! cases {
                 let files = super::Files::new();
                 super::run(super::Bench::sqlite(&files), super::$module::$case);
             })*)*
+        }
+
+        /// One after the other on one server, each in a database of its own: starting a server takes longer than all of them.
+        #[test]
+        fn on_postgres() {
+            let server = Postgres::start().unwrap();
+            $($(
+                println!("{}", stringify!($case));
+                run(Bench::postgres(&server), $module::$case);
+            )*)*
         }
     };
 }
