@@ -56,11 +56,15 @@ operation:read     project     401    hid      ok     ok     ok       ok    hid 
 operation:read     op-member   401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
 operation:read     op-quota    401    hid      ok     ok     ok       ok    hid       ok      ok    ok    hid
 operation:read     op-site     401    hid      hid    hid    hid      hid   hid       ok      ok    hid   hid
+operation:read     op-asked    401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
+operation:read     op-own-site 401    ok       ok     ok     ok       ok    ok        ok      ok    hid   hid
 operation:read     op-own      401    ok       ok     ok     ok       ok    ok        ok      ok    hid   hid
 operation:read     op-user     401    hid      hid    hid    hid      hid   hid       hid     ok    hid   hid
 operation:cancel   op-member   401    hid      rol    rol    rol      ok    hid       hid     ok    ok    hid
 operation:cancel   op-quota    401    hid      sit    sit    sit      sit   hid       ok      ok    sit   hid
 operation:cancel   op-site     401    hid      hid    hid    hid      hid   hid       ok      ok    hid   hid
+operation:cancel   op-asked    401    hid      rol    rol    rol      ok    hid       hid     ok    ok    hid
+operation:cancel   op-own-site 401    sit      sit    sit    sit      sit   sit       ok      ok    hid   hid
 operation:cancel   op-own      401    ok       ok     ok     ok       ok    ok        ok      ok    hid   hid
 operation:cancel   op-user     401    hid      hid    hid    hid      hid   hid       hid     ok    hid   hid
 event:read         list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
@@ -76,8 +80,8 @@ freeze:write       token       401    hid      hid    hid    hid      hid   hid 
 ";
 
 /// Of each name in the second column: the ones in the organization, and of them the ones in the project.
-const IN_ORGANIZATION: &[&str] = &["org", "project", "quota", "op-member", "op-quota"];
-const IN_PROJECT: &[&str] = &["project", "quota", "op-member", "op-quota"];
+const IN_ORGANIZATION: &[&str] = &["org", "project", "quota", "op-member", "op-asked", "op-quota"];
+const IN_PROJECT: &[&str] = &["project", "quota", "op-member", "op-asked", "op-quota"];
 const OUTSIDE: &[&str] = &[
     "hub",
     "list",
@@ -90,6 +94,7 @@ const OUTSIDE: &[&str] = &[
     "token",
     "site",
     "op-site",
+    "op-own-site",
     "op-own",
     "op-user",
 ];
@@ -183,6 +188,8 @@ fn ask(caller: &Caller, action: Action, on: &str, state: &State) -> Result<(), D
         "token" => token(OTHER, None),
         "site" => Resource::Site(SITE),
         "op-member" => return operation(Action::MemberWrite, &Resource::Project(state.project()), OTHER),
+        "op-asked" => return operation(Action::MemberWrite, &Resource::Project(state.project()), CALLER),
+        "op-own-site" => return operation(Action::SiteWrite, &Resource::Site(SITE), CALLER),
         "op-quota" => return operation(Action::QuotaWrite, &quota, OTHER),
         "op-site" => return operation(Action::SiteWrite, &Resource::Site(SITE), OTHER),
         "op-own" => return operation(Action::UserWrite, &Resource::User(CALLER), CALLER),
