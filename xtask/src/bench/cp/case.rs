@@ -163,18 +163,19 @@ use Pace::{Each, Once, Sample, Slow};
 const MB: u64 = 1_000_000;
 const KIB: u64 = 1024;
 
+/// Who is compared runs in every round, who only stands beside in the first.
 const ALL: &[(Kind, Pace)] = &[
     (Renkei, Each),
-    (RenkeiVerify, Each),
+    (RenkeiVerify, Once),
     (Scp, Each),
-    (Rsync, Each),
-    (Rclone, Each),
+    (Rsync, Once),
+    (Rclone, Once),
     (RenkeiJson, Once),
 ];
 /// Where the others take minutes.
 const OTHERS_ONCE: &[(Kind, Pace)] = &[
     (Renkei, Each),
-    (RenkeiVerify, Each),
+    (RenkeiVerify, Once),
     (Scp, Once),
     (Rsync, Once),
     (Rclone, Once),
@@ -182,7 +183,7 @@ const OTHERS_ONCE: &[(Kind, Pace)] = &[
 ];
 /// What is judged is the rate that `--json` tells; the others are measured with a smaller file.
 const RATE: &[(Kind, Pace)] = &[(RenkeiJson, Each), (RenkeiVerify, Once)];
-const OURS: &[(Kind, Pace)] = &[(Renkei, Each), (RenkeiVerify, Each), (RenkeiJson, Once)];
+const OURS: &[(Kind, Pace)] = &[(Renkei, Each), (RenkeiVerify, Once), (RenkeiJson, Once)];
 
 /// The two directions, in the order in which they run.
 pub const DIRECTIONS: [Direction; 2] = [Up, Down];
@@ -220,8 +221,8 @@ pub const GROUPS: &[Group] = &[
                 way: Way::Direct,
                 contenders: &[
                     (Renkei, Each),
-                    (RenkeiVerify, Each),
-                    (Scp, Each),
+                    (RenkeiVerify, Once),
+                    (Scp, Sample(10)),
                     (Rsync, Each),
                     (Rclone, Sample(200)),
                     (RenkeiJson, Once),
@@ -307,7 +308,7 @@ pub const GROUPS: &[Group] = &[
             way: Way::Direct,
             contenders: &[
                 (Renkei, Each),
-                (RenkeiVerify, Each),
+                (RenkeiVerify, Once),
                 (Scp, Sample(20)),
                 (Rsync, Each),
                 (Rclone, Sample(20)),
@@ -345,7 +346,7 @@ pub const GROUPS: &[Group] = &[
                 way: Way::Direct,
                 contenders: &[
                     (Renkei, Each),
-                    (RenkeiVerify, Each),
+                    (RenkeiVerify, Once),
                     (Scp, Slow),
                     (Rsync, Once),
                     (Rclone, Slow),
@@ -366,7 +367,7 @@ pub const GROUPS: &[Group] = &[
             // Each of the others needs minutes here; one of them is enough to compare with.
             contenders: &[
                 (Renkei, Each),
-                (RenkeiVerify, Each),
+                (RenkeiVerify, Once),
                 (Scp, Once),
                 (Rsync, Slow),
                 (Rclone, Slow),
@@ -385,10 +386,10 @@ pub const GROUPS: &[Group] = &[
             way: Way::Direct,
             contenders: &[
                 (Renkei, Each),
-                (RenkeiVerify, Each),
-                (Scp, Each),
-                (Rsync, Once),
-                (Rclone, Once),
+                (RenkeiVerify, Once),
+                (Scp, Once),
+                (Rsync, Slow),
+                (Rclone, Slow),
                 (RenkeiJson, Once),
             ],
             up: Some(&[Target::Faster(Scp, 3.0)]),
