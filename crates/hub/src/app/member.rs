@@ -328,4 +328,17 @@ mod tests {
         let problem = refused(trial.app.set_member(&seen(admin, &was), seat, Role::Reader).await);
         assert_eq!(problem.kind, ProblemKind::Changed);
     }
+    #[tokio::test]
+    async fn no_account_is_deleted_beside_a_membership_that_it_gets() {
+        let trial = Trial::new().await;
+        let bob = trial.user("bob").await;
+        let seen = trial.app.get::<Account>("user", bob.0).await.unwrap();
+        trial
+            .seat(trial.project("Lab", trial.admin).await, bob, Role::Reader)
+            .await;
+        let mut deletion = renkei_store::Batch::new();
+        deletion.delete(&seen);
+        let late = trial.app.store.state.commit(deletion).await;
+        assert!(matches!(late, Err(CommitError::Stale { .. })));
+    }
 }

@@ -308,4 +308,17 @@ mod tests {
             Err(CommitError::Stale { .. })
         ));
     }
+    #[tokio::test]
+    async fn no_site_is_deleted_beside_a_quota_that_is_set_at_it() {
+        let trial = Trial::new().await;
+        let admin = trial.by(trial.admin).await;
+        let site = trial.site("Kashiwa", &[]).await;
+        let project = trial.project("Lab", trial.admin).await;
+        let deletion = trial.app.site_deletion(&admin, site).await.unwrap();
+        trial.quota(project, site, 1).await;
+        assert!(matches!(
+            trial.commit(&admin, deletion).await,
+            Err(CommitError::Stale { .. })
+        ));
+    }
 }

@@ -114,7 +114,7 @@ impl App {
         Ok(draft.answer(Versioned::after(&old, new)))
     }
 
-    async fn site_deletion(&self, asked: &Asked, id: SiteId) -> Result<Decision<()>, Problem> {
+    pub(super) async fn site_deletion(&self, asked: &Asked, id: SiteId) -> Result<Decision<()>, Problem> {
         let old = self.site_for(asked, Action::SiteAdminister, id).await?;
         asked.unchanged(old.version)?;
         let mut draft = Draft::new();

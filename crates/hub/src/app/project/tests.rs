@@ -1,4 +1,4 @@
-use renkei_store::CommitError;
+use renkei_store::{Batch, CommitError};
 use renkei_types::change::ChangeKind;
 
 use super::super::member::Seat;
@@ -296,6 +296,33 @@ async fn no_project_is_made_in_an_organization_that_is_deleted_beside_it() {
         refused(trial.app.create_project(&admin, wanted).await).kind,
         ProblemKind::NotFound
     );
+}
+
+#[tokio::test]
+async fn no_organization_is_deleted_beside_a_project_that_is_made_in_it() {
+    let trial = Trial::new().await;
+    let seen = trial
+        .app
+        .get::<Organization>("organization", trial.organization.0)
+        .await
+        .unwrap();
+    trial.project("Lab", trial.admin).await;
+    let mut deletion = Batch::new();
+    deletion.delete(&seen);
+    let late = trial.app.store.state.commit(deletion).await;
+    assert!(matches!(late, Err(CommitError::Stale { .. })));
+}
+
+#[tokio::test]
+async fn no_account_is_deleted_beside_a_project_that_it_gets() {
+    let trial = Trial::new().await;
+    let ann = trial.user("ann").await;
+    let seen = trial.app.get::<Account>("user", ann.0).await.unwrap();
+    trial.project("Lab", ann).await;
+    let mut deletion = Batch::new();
+    deletion.delete(&seen);
+    let late = trial.app.store.state.commit(deletion).await;
+    assert!(matches!(late, Err(CommitError::Stale { .. })));
 }
 
 #[tokio::test]
