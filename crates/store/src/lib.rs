@@ -11,6 +11,7 @@ pub mod migration;
 pub mod noun;
 pub mod open;
 pub mod read;
+pub mod simulation;
 pub mod state;
 
 mod judge;

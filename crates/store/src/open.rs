@@ -3,14 +3,16 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::audit::Audit;
-use crate::error::Cause;
+use crate::error::{Cause, StateError};
 use crate::memory::Memory;
 use crate::migration::{self, Migration, NoWay};
 use crate::read::Read;
+use crate::simulation::{Clock, Faults};
 use crate::sql::{Database, open_schema};
 use crate::state::State;
 
@@ -137,6 +139,28 @@ impl Store {
             run: Uuid::now_v7(),
         };
         Self::of_memory(memory, identity)
+    }
+
+    /// A new one in memory that fails as `faults` have it, by a clock of the caller's.
+    pub fn simulated(faults: Faults, clock: Clock) -> Self {
+        let (memory, bytes) = Memory::simulated(faults, clock);
+        let identity = Identity {
+            schema: migration::last(migration::ALL),
+            epoch: 1,
+            run: uuid::Builder::from_random_bytes(bytes).into_uuid(),
+        };
+        Self::of_memory(memory, identity)
+    }
+
+    /// For a simulated one: wakes those who are to be woken by now; gives when the next are. The simulator calls it whenever its
+    /// clock has moved.
+    pub fn ring(&self) -> Option<Duration> {
+        self.state.ring()
+    }
+
+    /// Whether the database finds its own files whole. SQLite reads all of them; PostgreSQL does this by itself.
+    pub async fn check(&self) -> Result<(), StateError> {
+        self.state.check().await
     }
 
     fn of_memory(memory: Memory, identity: Identity) -> Self {

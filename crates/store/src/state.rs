@@ -2,6 +2,8 @@
 //!
 //! It does not list for people: that is [`Read`](crate::read::Read), whose answers are never an input of a decision.
 
+use std::time::Duration;
+
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -102,6 +104,20 @@ impl State {
         match &self.0 {
             Implementation::Memory(memory) => memory.changes(),
             Implementation::Sql(database) => database.changes(),
+        }
+    }
+
+    pub(crate) fn ring(&self) -> Option<Duration> {
+        match &self.0 {
+            Implementation::Memory(memory) => memory.ring(),
+            Implementation::Sql(_) => None,
+        }
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), StateError> {
+        match &self.0 {
+            Implementation::Memory(_) => Ok(()),
+            Implementation::Sql(database) => sql::check(database.pool()).await,
         }
     }
 

@@ -1,9 +1,11 @@
 //! The implementation in memory: a few maps. What the simulator runs on: no tokio, no thread, every answer at once.
 
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use renkei_types::event::{ChainHead, Event};
 use tokio::sync::watch;
@@ -11,11 +13,13 @@ use uuid::Uuid;
 
 use crate::audit::{self, Hash, Kept};
 use crate::batch::{Act, Batch, Entry};
-use crate::error::{CommitError, StateError};
+use crate::error::{CommitError, Outcome, StateError};
 use crate::judge::{Look, judge};
 use crate::noun::Kind;
 use crate::read::EventQuery;
+use crate::simulation::{Clock, Dice, Fate, Faults};
 use crate::sql::{Found, Page};
+use past::{Commit, Past, Then};
 
 /// A database in memory; clones are the same one.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ pub(crate) struct Memory(Arc<Shared>);
 struct Shared {
     tables: Mutex<Tables>,
     bell: watch::Sender<u64>,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -33,6 +38,15 @@ struct Tables {
     keys: BTreeMap<(&'static str, usize), BTreeMap<String, BTreeSet<Uuid>>>,
     events: Vec<(Event, String)>,
     links: Vec<(Hash, i64)>,
+    simulated: Option<Simulated>,
+}
+
+/// What only a simulated database has.
+struct Simulated {
+    dice: Dice,
+    past: Past,
+    /// When to ring.
+    due: BTreeSet<Duration>,
 }
 
 #[derive(Clone)]
@@ -50,27 +64,83 @@ impl fmt::Debug for Memory {
 
 impl Memory {
     pub fn new() -> Self {
-        let tables = Mutex::default();
-        let bell = watch::Sender::new(0);
-        Self(Arc::new(Shared { tables, bell }))
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::with(Tables::default(), Arc::new(since))
+    }
+
+    /// Also gives random bytes.
+    pub fn simulated(faults: Faults, clock: Clock) -> (Self, [u8; 16]) {
+        let mut dice = Dice::new(faults);
+        let bytes = dice.bytes();
+        let (past, due) = Default::default();
+        let simulated = Some(Simulated { dice, past, due });
+        let tables = Tables {
+            simulated,
+            ..Tables::default()
+        };
+        (Self::with(tables, clock), bytes)
+    }
+
+    fn with(tables: Tables, clock: Clock) -> Self {
+        let (tables, bell) = (Mutex::new(tables), watch::Sender::new(0));
+        Self(Arc::new(Shared { tables, bell, clock }))
     }
 
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.bell.subscribe()
     }
 
+    /// Rings if it is time; when the next time is.
+    pub fn ring(&self) -> Option<Duration> {
+        let now = (self.0.clock)();
+        let mut tables = self.tables();
+        let simulated = tables.simulated.as_mut()?;
+        let later = simulated.due.split_off(&(now + Duration::from_nanos(1)));
+        let due = std::mem::replace(&mut simulated.due, later);
+        let next = simulated.due.first().copied();
+        drop(tables);
+        if !due.is_empty() {
+            self.0.bell.send_modify(|count| *count += 1);
+        }
+        next
+    }
+
     pub fn get(&self, kind: &Kind, id: Uuid) -> Result<Option<Found>, StateError> {
-        let tables = self.tables();
-        Ok(tables.row(kind, id).map(|row| row.found(id)))
+        let mut tables = self.tables();
+        let moment = self.moment(&mut tables);
+        let row = tables.then(moment).row(kind.table, id, tables.now(kind, id));
+        Ok(row.map(|row| row.found(id)))
     }
 
     pub fn page(&self, kind: &Kind, page: &Page<'_>) -> Result<Vec<Found>, StateError> {
-        Ok(self.tables().page(kind, page))
+        let mut tables = self.tables();
+        let moment = self.moment(&mut tables);
+        Ok(tables.page(kind, page, &tables.then(moment)))
+    }
+
+    /// Which moment a read sees.
+    fn moment(&self, tables: &mut Tables) -> Duration {
+        match &mut tables.simulated {
+            Some(simulated) => (self.0.clock)().saturating_sub(simulated.dice.age()),
+            None => Duration::MAX,
+        }
     }
 
     pub fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         let mut tables = self.tables();
+        let fate = tables
+            .simulated
+            .as_mut()
+            .map_or(Fate::Done, |simulated| simulated.dice.fate());
+        let failed = |outcome| CommitError::unavailable(outcome, "as the seed has it");
+        match fate {
+            Fate::Aborted => return Err(failed(Outcome::NotDone)),
+            Fate::LostAborted => return Err(failed(Outcome::Unknown)),
+            Fate::Done | Fate::Lost => {}
+        }
         judge(&*tables, batch)?;
+        let now = (self.0.clock)();
+        tables.remember(now, batch);
         for entry in &batch.entries {
             tables.apply(entry);
         }
@@ -82,13 +152,24 @@ impl Memory {
             };
             tables.events.push((event, new.body.clone()));
         }
+        let at_once = tables
+            .simulated
+            .as_mut()
+            .is_none_or(|simulated| simulated.rings_at_once(now));
         drop(tables);
-        self.0.bell.send_modify(|count| *count += 1);
-        Ok(())
+        if at_once {
+            self.0.bell.send_modify(|count| *count += 1);
+        }
+        match fate {
+            Fate::Lost => Err(failed(Outcome::Unknown)),
+            _ => Ok(()),
+        }
     }
 
     pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StateError> {
-        let tables = self.tables();
+        let mut tables = self.tables();
+        let moment = self.moment(&mut tables);
+        let count = tables.then(moment).events(tables.events.len());
         let (after, before) = (query.after.unwrap_or(0), query.before.unwrap_or(i64::MAX));
         let wanted = |event: &&Event| {
             event.id > after
@@ -98,7 +179,7 @@ impl Memory {
                 && query.noun.as_ref().is_none_or(|noun| event.noun == *noun)
                 && query.user.is_none_or(|user| event.by.user == Some(user))
         };
-        let events = tables.events.iter().map(|(event, _)| event);
+        let events = tables.events.iter().take(count).map(|(event, _)| event);
         let limit = query.limit as usize;
         Ok(match query.newest_first {
             true => events.rev().filter(wanted).take(limit).cloned().collect(),
@@ -110,8 +191,7 @@ impl Memory {
         let mut tables = self.tables();
         let tables = &mut *tables;
         let mut hash = tables.links.last().map_or(audit::START, |(hash, _)| *hash);
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+        let at = i64::try_from((self.0.clock)().as_millis()).unwrap_or(i64::MAX);
         let before = tables.links.len();
         for (event, body) in tables.events.iter().skip(before).take(limit as usize) {
             hash = audit::next(&hash, event.id, body);
@@ -171,15 +251,45 @@ impl Look for Tables {
     }
 }
 
+impl Simulated {
+    /// Whether a commit at `now` is told now; otherwise it is noted when.
+    fn rings_at_once(&mut self, now: Duration) -> bool {
+        let delay = self.dice.delay();
+        if !delay.is_zero() {
+            self.due.insert(now + delay);
+        }
+        delay.is_zero()
+    }
+}
+
 impl Tables {
-    fn row(&self, kind: &Kind, id: Uuid) -> Option<&Row> {
+    fn now(&self, kind: &Kind, id: Uuid) -> Option<&Row> {
         self.rows.get(kind.table)?.get(&id)
     }
 
-    fn page(&self, kind: &Kind, page: &Page<'_>) -> Vec<Found> {
-        let Some(rows) = self.rows.get(kind.table) else {
-            return Vec::new();
-        };
+    fn then(&self, moment: Duration) -> Then<'_> {
+        let simulated = self.simulated.as_ref();
+        simulated.map(|simulated| simulated.past.at(moment)).unwrap_or_default()
+    }
+
+    /// The batch has been judged and is about to be applied.
+    fn remember(&mut self, at: Duration, batch: &Batch) {
+        if self.simulated.is_none() {
+            return;
+        }
+        let changed = batch
+            .entries
+            .iter()
+            .filter(|entry| !matches!(entry.act, Act::Expect(_)));
+        let before = changed.map(|entry| (entry.kind.table, entry.id, self.now(&entry.kind, entry.id).cloned()));
+        let (rows, events) = (before.collect(), self.events.len());
+        if let Some(simulated) = &mut self.simulated {
+            simulated.past.remember(Commit { at, rows, events });
+        }
+    }
+
+    fn page(&self, kind: &Kind, page: &Page<'_>, then: &Then<'_>) -> Vec<Found> {
+        let row_of = |id: Uuid| then.row(kind.table, id, self.now(kind, id));
         let order = page.order.and_then(|index| kind.position(index));
         let equals: Vec<_> = page
             .equals
@@ -190,13 +300,17 @@ impl Tables {
         let candidates: Vec<Uuid> = match (page.ids, equals.first()) {
             (Some(ids), _) => ids.to_vec(),
             (None, Some((position, key))) => {
-                let ids = self.keys.get(&(kind.table, *position)).and_then(|keys| keys.get(*key));
-                ids.into_iter().flatten().copied().collect()
+                let keys = self.keys.get(&(kind.table, *position));
+                let ids = keys.and_then(|keys| keys.get(*key)).into_iter().flatten().copied();
+                ids.chain(then.changed(kind.table)).collect()
             }
-            (None, None) => rows.keys().copied().collect(),
+            (None, None) => {
+                let ids = self.rows.get(kind.table).into_iter().flat_map(BTreeMap::keys).copied();
+                ids.chain(then.changed(kind.table)).collect()
+            }
         };
         let fits = |id: &Uuid| -> Option<(String, Uuid)> {
-            let row = rows.get(id)?;
+            let row = row_of(*id)?;
             let equal = |(position, key): &(usize, &str)| row.keys.get(*position)?.as_deref().filter(|own| own == key);
             if !equals.iter().all(|wanted| equal(wanted).is_some()) {
                 return None;
@@ -214,7 +328,7 @@ impl Tables {
         };
         let sorted: BTreeSet<(String, Uuid)> = candidates.iter().filter_map(fits).collect();
         let first = sorted.into_iter().take(page.limit as usize);
-        first.filter_map(|(_, id)| Some(rows.get(&id)?.found(id))).collect()
+        first.filter_map(|(_, id)| Some(row_of(id)?.found(id))).collect()
     }
 
     /// The entry has been judged.

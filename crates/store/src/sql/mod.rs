@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub(crate) use chain::{count, head, kept};
 pub(crate) use open::{Database, open_schema};
-pub(crate) use query::{Found, Page, events, get, page};
+pub(crate) use query::{Found, Page, check, events, get, page};
 pub(crate) use writer::Order;
 
 /// Which database it is.
@@ -42,7 +42,7 @@ pub(crate) enum Value {
 }
 
 /// A statement that is being written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sql {
     dialect: Dialect,
     text: String,
@@ -246,8 +246,18 @@ impl Pool {
         })
     }
 
+    /// Asks; once more if the connection turns out to be dead, since a question changes nothing.
     pub async fn rows(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
-        self.lend().await?.link().rows(sql).await
+        match self.ask(sql.clone()).await {
+            Err(error) if self.dialect() == Dialect::Postgres && writer::is_gone(&error) => self.ask(sql).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
+        let mut lent = self.lend().await?;
+        let answer = tokio::time::timeout(open::PATIENCE, lent.link().rows(sql)).await;
+        answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 

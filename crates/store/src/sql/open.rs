@@ -24,6 +24,8 @@ const POSTGRES_READERS: u32 = 16;
 const BUSY: Duration = Duration::from_secs(10);
 /// How long to wait for a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// How long PostgreSQL may take to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An open database: readers, and the way to the one task that writes.
 #[derive(Clone)]
@@ -43,6 +45,9 @@ impl fmt::Debug for Database {
 
 impl Database {
     pub async fn open(url: &DatabaseUrl, list: &[Migration]) -> Result<(Self, Identity), OpenError> {
+        if let DatabaseUrl::Sqlite(path) = url {
+            make_private(path)?;
+        }
         let way = Way::to(url)?;
         let mut own = way.connect().await?;
         let identity = schema::forward(&mut own.link(), list).await?;
@@ -74,7 +79,7 @@ impl Database {
 /// A connection only for its schema.
 pub(crate) struct Schema(Own);
 
-/// Opens a database as it is, whatever its schema.
+/// Opens a database that is there, whatever its schema.
 pub(crate) async fn open_schema(url: &DatabaseUrl) -> Result<Schema, OpenError> {
     Ok(Schema(Way::to(url)?.connect().await?))
 }
@@ -114,10 +119,7 @@ impl Own {
 impl Way {
     fn to(url: &DatabaseUrl) -> Result<Self, OpenError> {
         Ok(match url {
-            DatabaseUrl::Sqlite(path) => {
-                make_private(path)?;
-                Self::Sqlite(sqlite(path))
-            }
+            DatabaseUrl::Sqlite(path) => Self::Sqlite(sqlite(path)),
             DatabaseUrl::Postgres(url) => Self::Postgres(postgres(url)?),
         })
     }
@@ -132,6 +134,14 @@ impl Way {
         match tokio::time::timeout(CONNECT, connect).await {
             Ok(outcome) => outcome,
             Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    /// How long an answer may take. A local disk that does not answer is waited for: nobody could say what came of a commit.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Sqlite(_) => Duration::MAX,
+            Self::Postgres(_) => PATIENCE,
         }
     }
 

@@ -3,7 +3,7 @@
 use renkei_types::event::Event;
 use uuid::Uuid;
 
-use super::{Pool, Row, Sql, Value};
+use super::{Dialect, Pool, Row, Sql, Value};
 use crate::error::StateError;
 use crate::noun::Kind;
 use crate::read::EventQuery;
@@ -141,4 +141,20 @@ pub(crate) fn event(id: i64, body: &str) -> Result<Event, StateError> {
         source: error.into(),
     })?;
     Ok(Event { id, ..event })
+}
+
+/// Whether SQLite finds its file whole.
+pub(crate) async fn check(pool: &Pool) -> Result<(), StateError> {
+    if pool.dialect() == Dialect::Postgres {
+        return Ok(());
+    }
+    let rows = pool.rows(pool.sql("PRAGMA integrity_check(1)")).await?;
+    match rows.first().map(|row| row.text(0)).transpose()? {
+        Some(said) if said != "ok" => Err(StateError::Corrupt {
+            table: "sqlite_schema",
+            id: "file".to_owned(),
+            source: said.into(),
+        }),
+        _ => Ok(()),
+    }
 }

@@ -11,8 +11,11 @@ const HUB: &str = "CREATE TABLE IF NOT EXISTS hub (\
     one BIGINT PRIMARY KEY CHECK (one = 1), schema BIGINT NOT NULL, finalised BIGINT NOT NULL, \
     epoch BIGINT NOT NULL, run UUID NOT NULL, events BIGINT NOT NULL)";
 
-/// Drawn once: whoever migrates a PostgreSQL database of ours holds this lock.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7813256190421377)";
+const FINALISE: &str = "UPDATE hub SET finalised = schema";
+
+/// Whoever migrates a PostgreSQL database of ours holds this lock, whose number was drawn once. A large table takes its time.
+const LOCK: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(7813256190421377)";
 
 /// Goes forward to the last schema of `list`, all or nothing.
 pub(super) async fn forward(link: &mut Link<'_>, list: &[Migration]) -> Result<Identity, OpenError> {
@@ -43,7 +46,7 @@ async fn forward_within(link: &mut Link<'_>, list: &[Migration]) -> Result<Ident
     }
     if standing.schema == 0 {
         // A new database has nothing to go back to.
-        finalise_within(link).await?;
+        link.run(FINALISE).await?;
     }
     Ok(Identity {
         schema: migration::last(list),
@@ -59,6 +62,7 @@ pub(super) async fn back(link: &mut Link<'_>, list: &[Migration]) -> Result<u32,
 }
 
 async fn back_within(link: &mut Link<'_>, list: &[Migration]) -> Result<u32, OpenError> {
+    link.run(HUB).await?;
     let (standing, _) = standing(link).await?.ok_or(NoWay::Empty)?;
     for step in migration::back(list, standing)? {
         apply(link, step.down, step.schema - 1).await?;
@@ -68,14 +72,17 @@ async fn back_within(link: &mut Link<'_>, list: &[Migration]) -> Result<u32, Ope
 
 /// From now on there is no way back from the schema that the database has; gives its number.
 pub(super) async fn finalise(link: &mut Link<'_>, list: &[Migration]) -> Result<u32, OpenError> {
-    let (standing, _) = standing(link).await?.ok_or(NoWay::Empty)?;
-    migration::forward(list, standing)?;
-    finalise_within(link).await?;
-    Ok(standing.schema)
+    begin(link).await?;
+    let outcome = finalise_within(link, list).await;
+    end(link, outcome).await
 }
 
-async fn finalise_within(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
-    link.run("UPDATE hub SET finalised = schema").await
+async fn finalise_within(link: &mut Link<'_>, list: &[Migration]) -> Result<u32, OpenError> {
+    link.run(HUB).await?;
+    let (standing, _) = standing(link).await?.ok_or(NoWay::Empty)?;
+    migration::forward(list, standing)?;
+    link.run(FINALISE).await?;
+    Ok(standing.schema)
 }
 
 async fn apply(link: &mut Link<'_>, statements: &str, schema: u32) -> Result<(), sqlx::Error> {

@@ -18,8 +18,6 @@ pub(super) const WAITING: usize = 1024;
 const GROUP: usize = 128;
 /// How often a group is tried while other hubs are in its way.
 const ATTEMPTS: u32 = 8;
-/// How long a transaction may take, without and with COMMIT.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// For how long to ask whether a transaction has happened.
 const ASKING: Duration = Duration::from_secs(20);
 /// How long the id of a transaction is kept.
@@ -103,7 +101,7 @@ impl Writer {
         match self.group(batches).await {
             Ok(answers) => answers,
             // One that the database refuses for a reason of its own must not take the others with it.
-            Err(Trouble::NotDone(error)) if batches.len() > 1 && error.as_database_error().is_some() => {
+            Err(Trouble::NotDone(error)) if batches.len() > 1 && is_about_content(&error) => {
                 let mut answers = Vec::with_capacity(batches.len());
                 for batch in batches {
                     let alone = self.group(&[batch]).await;
@@ -125,8 +123,9 @@ impl Writer {
                 Ok(answers) => return Ok(answers),
                 Err(Trouble::Collided) => pause(attempt).await,
                 // The connection may have died of old age: one more is worth a try.
-                Err(Trouble::NotDone(error)) if !reconnected && error.as_database_error().is_none() => {
+                Err(Trouble::NotDone(error)) if !reconnected && is_gone(&error) => {
                     reconnected = true;
+                    self.own = None;
                 }
                 Err(Trouble::Lost(answers, error)) => match self.happened(id).await {
                     Some(true) => return Ok(answers),
@@ -140,7 +139,8 @@ impl Writer {
     }
 
     async fn attempt(&mut self, batches: &[&Batch], id: Uuid) -> Result<Answers, Trouble> {
-        let outcome = tokio::time::timeout(PATIENCE, self.before_commit(batches, id)).await;
+        let patience = self.way.patience();
+        let outcome = tokio::time::timeout(patience, self.before_commit(batches, id)).await;
         let answers = match outcome.unwrap_or(Err(Failed::Database(sqlx::Error::PoolTimedOut))) {
             Ok(answers) => answers,
             Err(failed) => {
@@ -155,10 +155,10 @@ impl Writer {
             self.undo().await;
             return Ok(answers);
         }
-        match tokio::time::timeout(PATIENCE, self.end()).await {
-            Ok(Ok(())) => Ok(answers),
-            Ok(Err(error)) => self.after_commit(answers, error).await,
-            Err(_) => self.after_commit(answers, sqlx::Error::PoolTimedOut).await,
+        let outcome = tokio::time::timeout(patience, self.end()).await;
+        match outcome.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(()) => Ok(answers),
+            Err(error) => Err(self.after_commit(answers, error).await),
         }
     }
 
@@ -193,17 +193,17 @@ impl Writer {
     }
 
     /// COMMIT has failed, or its answer has not come.
-    async fn after_commit(&mut self, answers: Answers, error: sqlx::Error) -> Result<Answers, Trouble> {
-        let lost = matches!(self.own, Some(Own::Postgres(_)) | None);
-        if lost {
+    async fn after_commit(&mut self, answers: Answers, error: sqlx::Error) -> Trouble {
+        if !matches!(self.own, Some(Own::Sqlite(_))) {
             self.own = None;
-            return Err(Trouble::Lost(answers, error));
+            return Trouble::Lost(answers, error);
         }
         self.undo().await;
         // SQLite itself says what happened, unless it could not write: then what reached the disk is seen at the next start.
-        match is_io(&error) {
-            true => Err(Trouble::Unknown(error)),
-            false => Err(Trouble::NotDone(error)),
+        if is_io(&error) {
+            Trouble::Unknown(error)
+        } else {
+            Trouble::NotDone(error)
         }
     }
 
@@ -242,8 +242,9 @@ impl Writer {
     }
 
     async fn chain(&mut self, limit: u32) -> Result<u64, StateError> {
+        let patience = self.way.patience();
         let outcome = match self.own().await {
-            Ok(own) => tokio::time::timeout(PATIENCE, chain::chain(&mut own.link(), limit)).await,
+            Ok(own) => tokio::time::timeout(patience, chain::chain(&mut own.link(), limit)).await,
             Err(error) => return Err(error.into()),
         };
         let outcome = outcome.unwrap_or(Err(sqlx::Error::PoolTimedOut.into()));
@@ -301,6 +302,31 @@ impl Trouble {
 fn is_full(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("13" | "4874" | "53100"))
+}
+
+/// Whether the connection is of no use any more: it broke, or PostgreSQL says that it ends it (class 08, `*_shutdown`, and
+/// `idle_in_transaction_session_timeout`).
+pub(super) fn is_gone(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return true;
+    };
+    let code = error.code().unwrap_or_default();
+    code.len() == 5 && (code.starts_with("08") || ["57P01", "57P02", "57P05", "25P03"].contains(&code.as_ref()))
+}
+
+/// Whether the database refuses what a batch holds, and not the moment: PostgreSQL's classes of data, integrity and limits;
+/// SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH.
+fn is_about_content(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .unwrap_or_default();
+    match code.len() {
+        5 => ["22", "23", "42", "54"].iter().any(|class| code.starts_with(class)),
+        _ => code
+            .parse::<u32>()
+            .is_ok_and(|code| [1, 18, 19, 20].contains(&(code & 0xff))),
+    }
 }
 
 /// Any of SQLite's SQLITE_IOERR.

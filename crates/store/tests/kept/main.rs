@@ -1,0 +1,5 @@
+//! What a database is over time: migrations forward and back, a chain that shows tampering, files that nobody else reads.
+
+mod migrations;
+mod place;
+mod tampered;
