@@ -1,4 +1,4 @@
-//! Exit codes: a contract with scripts, told in docs/cp.md.
+//! Exit codes: a contract with scripts, told in docs/cp.md and docs/cli.md.
 
 use renkei_transfer::Ending;
 
@@ -8,6 +8,8 @@ pub const COMPLETE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command was not understood.
 pub const USAGE: u8 = 2;
+/// No connection, or no login.
+pub const NOT_CONNECTED: u8 = 3;
 /// Interrupted by SIGINT or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
@@ -17,7 +19,7 @@ pub fn code(ending: Ending) -> u8 {
         Ending::Complete => COMPLETE,
         Ending::SomeFailed => FAILED,
         Ending::Usage => USAGE,
-        Ending::NotConnected => 3,
+        Ending::NotConnected => NOT_CONNECTED,
         Ending::Lost => 4,
         Ending::Interrupted => INTERRUPTED,
     }

@@ -49,7 +49,7 @@ pub struct Connection {
 }
 
 /// `90`, `90s`, `5m`, `1h`: whole seconds, minutes or hours, not zero.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let factor = match unit {
         "" | "s" => 1,

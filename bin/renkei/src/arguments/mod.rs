@@ -6,6 +6,8 @@
 pub mod connection;
 pub mod cp;
 pub mod filters;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod mscp;
 pub mod verify;
 
@@ -24,6 +26,12 @@ const LONG_VERSION: &str = concat!(
     ")\nlicence Apache-2.0 OR MIT"
 );
 
+/// What it is for.
+#[cfg(feature = "hub")]
+const ABOUT: &str = "Copies files to and from any SSH server, at the rate of the line, and works with projects at a hub";
+#[cfg(not(feature = "hub"))]
+const ABOUT: &str = "Copies files to and from any SSH server, at the rate of the line";
+
 /// The exit codes, as `--help` and the man pages show them.
 pub const EXIT_CODES: &str = "\
 Exit codes:
@@ -41,7 +49,7 @@ Exit codes:
     bin_name = "renkei",
     version = VERSION,
     long_version = LONG_VERSION,
-    about = "Copies files to and from any SSH server, at the rate of the line",
+    about = ABOUT,
     max_term_width = 100,
     disable_help_subcommand = true
 )]
@@ -58,6 +66,10 @@ pub enum Command {
     Cp(Box<cp::Cp>),
     /// Check files against a manifest that `renkei cp --manifest` wrote
     Verify(Box<verify::Verify>),
+    /// Those that speak with a hub.
+    #[cfg(feature = "hub")]
+    #[command(flatten)]
+    Hub(hub::HubCommand),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write all of them

@@ -2,6 +2,8 @@
 
 mod copy;
 mod documents;
+#[cfg(feature = "hub")]
+mod hub;
 mod resume;
 mod verify;
 
@@ -16,6 +18,8 @@ pub fn run(settings: Settings) -> u8 {
         Settings::Drop { stored, output } => resume::drop(&stored, output),
         Settings::Verify { request, output } => verify::run(*request, output),
         Settings::Completions(shell) => documents::completions(shell),
+        #[cfg(feature = "hub")]
+        Settings::Hub(settings) => hub::run(*settings),
         Settings::Man(directory) => documents::man(directory.as_deref()),
     }
 }

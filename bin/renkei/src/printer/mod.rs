@@ -11,6 +11,8 @@ mod lines;
 mod log;
 mod queue;
 mod screen;
+#[cfg(feature = "hub")]
+mod status;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,6 +24,10 @@ use std::time::SystemTime;
 use renkei_transfer::journal::Listed;
 
 pub use screen::Screen;
+#[cfg(feature = "hub")]
+pub use status::Status;
+#[cfg(feature = "hub")]
+pub use text::{chain, message};
 
 /// The language that is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +119,13 @@ impl Output {
     pub fn failure(self, error: &dyn Error, exit_code: u8) -> u8 {
         self.error(&text::chain(error), exit_code);
         exit_code
+    }
+
+    /// A word to the person between questions.
+    #[cfg(feature = "hub")]
+    pub fn note(self, text: &str) {
+        // Whether it could be delivered changes nothing.
+        let _ = writeln!(io::stderr(), "{}", text::message(text));
     }
 
     /// The list of interrupted copies.

@@ -4,6 +4,8 @@
 //! the engine's to find out.
 
 mod cp;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod journals;
 mod mscp;
 mod names;
@@ -61,6 +63,9 @@ pub enum Settings {
         /// What may be printed.
         output: Output,
     },
+    /// Speak with a hub.
+    #[cfg(feature = "hub")]
+    Hub(Box<hub::HubSettings>),
     /// Print completions.
     Completions(clap_complete::Shell),
     /// Print or write the manual pages.
@@ -82,6 +87,8 @@ impl Settings {
         match typed.command {
             arguments::Command::Cp(cp) => cp::settings(*cp, recall),
             arguments::Command::Verify(verify) => verify::settings(*verify),
+            #[cfg(feature = "hub")]
+            arguments::Command::Hub(command) => hub::settings(command),
             arguments::Command::Completions(completions) => Ok(Self::Completions(completions.shell)),
             arguments::Command::Man(man) => Ok(Self::Man(man.dir)),
         }

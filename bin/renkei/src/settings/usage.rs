@@ -47,6 +47,10 @@ pub enum UsageError {
         /// `-S`.
         largest: u64,
     },
+    /// The address of a hub.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] super::hub::NotAHub),
     /// A zero where nothing would happen.
     #[error("{0} of zero lets nothing happen")]
     Zero(&'static str),

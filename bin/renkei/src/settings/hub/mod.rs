@@ -1,0 +1,125 @@
+//! The meaning of the commands that speak with a hub: where the hub is, what is shown to it, how answers are printed.
+//!
+//! The profile is not read here: a command that cannot be understood touches no file.
+
+mod url;
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+pub use url::{HubUrl, NotAHub};
+
+use super::{Settings, UsageError};
+use crate::arguments::hub::{At, HubCommand, Noun, audit, member, operation, organization, project, quota};
+use crate::arguments::hub::{session, site, token, user};
+use crate::printer::{Form, Output};
+
+/// A command, and the hub that it is about.
+#[derive(Debug)]
+pub struct HubSettings {
+    /// The hub that was named; else it is the profile's.
+    pub hub: Option<HubUrl>,
+    /// RENKEI_TOKEN; else the profile's for this hub.
+    pub token: Option<Secret>,
+    /// The file that remembers sessions; none without a home.
+    pub profile: Option<PathBuf>,
+    /// How answers are printed.
+    pub output: Output,
+    /// What to do.
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Sign in.
+    Login(session::Login),
+    /// Sign out.
+    Logout,
+    /// Who is signed in.
+    Whoami,
+    /// With organizations.
+    Organization(organization::Verb),
+    /// With projects.
+    Project(project::Verb),
+    /// With members.
+    Member(member::Verb),
+    /// With quotas.
+    Quota(quota::Verb),
+    /// With users.
+    User(user::Verb),
+    /// With tokens.
+    Token(token::Verb),
+    /// With sites.
+    Site(site::Verb),
+    /// With operations.
+    Operation(operation::Verb),
+    /// With the audit.
+    Audit(audit::Verb),
+}
+
+/// What must not be seen: a token, a password. Its text appears in no message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` out of messages.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// To be sent to the hub, or kept in the profile.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Understands a command.
+pub fn settings(command: HubCommand) -> Result<Settings, UsageError> {
+    let (at, task) = match command {
+        HubCommand::Login(login) => (login.at.clone(), Task::Login(login)),
+        HubCommand::Logout(logout) => (logout.at, Task::Logout),
+        HubCommand::Whoami(whoami) => (whoami.at, Task::Whoami),
+        HubCommand::Org(noun) => split(noun, Task::Organization),
+        HubCommand::Project(noun) => split(noun, Task::Project),
+        HubCommand::Member(noun) => split(noun, Task::Member),
+        HubCommand::Quota(noun) => split(noun, Task::Quota),
+        HubCommand::User(noun) => split(noun, Task::User),
+        HubCommand::Token(noun) => split(noun, Task::Token),
+        HubCommand::Site(noun) => split(noun, Task::Site),
+        HubCommand::Operation(noun) => split(noun, Task::Operation),
+        HubCommand::Audit(noun) => split(noun, Task::Audit),
+    };
+    // An empty variable is what scripts write for none.
+    let hub = at.hub.filter(|hub| !hub.is_empty());
+    let token = env::var("RENKEI_TOKEN").ok().filter(|token| !token.is_empty());
+    Ok(Settings::Hub(Box::new(HubSettings {
+        hub: hub.map(|hub| hub.parse()).transpose()?,
+        token: token.map(Secret::new),
+        profile: profile(),
+        output: Output {
+            form: if at.json { Form::Json } else { Form::Text },
+            ..Output::PLAIN
+        },
+        task,
+    })))
+}
+
+fn split<V: Subcommand>(noun: Noun<V>, task: impl FnOnce(V) -> Task) -> (At, Task) {
+    (noun.at, task(noun.verb))
+}
+
+/// `$XDG_CONFIG_HOME/renkei/hub.json`, `~/.config` without it.
+fn profile() -> Option<PathBuf> {
+    let directory = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = directory("XDG_CONFIG_HOME").or_else(|| Some(directory("HOME")?.join(".config")))?;
+    Some(config.join("renkei/hub.json"))
+}
