@@ -6,6 +6,7 @@
 pub mod api;
 pub mod app;
 pub mod config;
+mod connections;
 pub mod jobs;
 pub mod metrics;
 mod problem;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use self::serve::{Listening, ServeError, listen};
+pub use self::serve::{Listening, ServeError, listen, open};
 use crate::app::App;
+use crate::app::first::NoFirst;
 use crate::metrics::Metrics;
 
 /// What every request is served from. Clones are the same hub.
@@ -33,10 +35,15 @@ impl Hub {
     /// A hub over a store.
     pub fn new(store: renkei_store::Store) -> Self {
         Self {
-            app: App { store },
+            app: App::new(store),
             metrics: Metrics::default(),
             stop: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// In a hub without users: makes one, and gives the password, which must be changed at the first sign-in.
+    pub async fn first_administrator(&self) -> Result<Option<String>, NoFirst> {
+        self.app.first_administrator(jiff::Timestamp::now()).await
     }
 
     /// Lets requests that are being served end, and streams and jobs stop.

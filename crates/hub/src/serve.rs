@@ -2,13 +2,27 @@
 
 use std::net::SocketAddr;
 
+use renkei_store::Store;
+use renkei_store::open::{DatabaseUrl, NotADatabase, OpenError};
 use tokio::net::TcpListener;
 
 use crate::Hub;
+use crate::config::HubConfig;
 
 /// The hub could not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The database's URL makes no sense.
+    #[error("`database` of the hub is not understood")]
+    Database(#[source] NotADatabase),
+    /// The database cannot be opened.
+    #[error("cannot open the database {database}")]
+    Open {
+        /// Which, without its password.
+        database: String,
+        /// Why.
+        source: OpenError,
+    },
     /// Nothing can listen there.
     #[error("cannot listen on {address}")]
     Listen {
@@ -23,9 +37,17 @@ pub enum ServeError {
         /// Where.
         address: SocketAddr,
     },
-    /// While serving.
-    #[error("the listener failed")]
-    Serve(#[source] std::io::Error),
+}
+
+/// A hub over the database that `config` names, which is brought to this version's schema.
+pub async fn open(config: &HubConfig) -> Result<Hub, ServeError> {
+    let url: DatabaseUrl = config.database.parse().map_err(ServeError::Database)?;
+    let opened = Store::open(&url).await;
+    let store = opened.map_err(|source| ServeError::Open {
+        database: url.to_string(),
+        source,
+    })?;
+    Ok(Hub::new(store))
 }
 
 /// A hub that listens.
@@ -52,12 +74,9 @@ impl Listening {
     pub async fn serve(self) -> Result<(), ServeError> {
         let hub = self.hub.clone();
         let jobs = tokio::spawn(crate::jobs::run(hub.clone()));
-        let service = crate::api::router(self.hub).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(self.listener, service)
-            .with_graceful_shutdown(async move { hub.stopping().await })
-            .await;
+        crate::connections::serve(self.listener, crate::api::router(self.hub), &hub).await;
         // Jobs stop by themselves; one that broke has been logged.
         let _ = jobs.await;
-        served.map_err(ServeError::Serve)
+        Ok(())
     }
 }

@@ -17,6 +17,8 @@ pub enum ProblemKind {
     NotFound,
     /// 405: the path knows other methods.
     MethodNotAllowed,
+    /// 408: the request did not arrive in time.
+    TimedOut,
     /// 409: it does not go with what is.
     Conflict,
     /// 412: it was changed since.
@@ -46,6 +48,7 @@ impl ProblemKind {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TimedOut => 408,
             Self::Conflict => 409,
             Self::Changed => 412,
             Self::TooLarge => 413,

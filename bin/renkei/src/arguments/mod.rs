@@ -9,6 +9,8 @@ pub mod filters;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod mscp;
+#[cfg(feature = "hub")]
+pub mod serve;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -70,6 +72,12 @@ pub enum Command {
     #[cfg(feature = "hub")]
     #[command(flatten)]
     Hub(hub::HubCommand),
+    /// Run a hub on this machine, for trying things out
+    #[cfg(feature = "hub")]
+    Up(serve::Up),
+    /// Be what a configuration file says: a hub
+    #[cfg(feature = "hub")]
+    Serve(serve::Serve),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write all of them

@@ -5,8 +5,14 @@ mod documents;
 #[cfg(feature = "hub")]
 mod hub;
 mod resume;
+#[cfg(feature = "hub")]
+mod serve;
+#[cfg(feature = "hub")]
+mod up;
 mod verify;
 
+#[cfg(feature = "hub")]
+use crate::printer::Output;
 use crate::settings::Settings;
 
 /// Carries out a command and gives its exit code.
@@ -17,6 +23,10 @@ pub fn run(settings: Settings) -> u8 {
         Settings::List { journals, output } => resume::list(&journals, output),
         Settings::Drop { stored, output } => resume::drop(&stored, output),
         Settings::Verify { request, output } => verify::run(*request, output),
+        #[cfg(feature = "hub")]
+        Settings::Serve(settings) => serve::run(settings, Output::PLAIN),
+        #[cfg(feature = "hub")]
+        Settings::Up(settings) => up::run(&settings, Output::PLAIN),
         Settings::Completions(shell) => documents::completions(shell),
         #[cfg(feature = "hub")]
         Settings::Hub(settings) => hub::run(*settings),

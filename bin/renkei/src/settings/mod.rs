@@ -10,6 +10,8 @@ mod journals;
 mod mscp;
 mod names;
 mod recall;
+#[cfg(feature = "hub")]
+mod serve;
 mod usage;
 mod verify;
 
@@ -20,6 +22,8 @@ use renkei_transfer::{Request, VerifyRequest};
 
 pub use mscp::recalled_checkpoint;
 pub use recall::{Program, Recall, RecallError};
+#[cfg(feature = "hub")]
+pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings};
 pub use usage::UsageError;
 
 use crate::arguments;
@@ -63,6 +67,12 @@ pub enum Settings {
         /// What may be printed.
         output: Output,
     },
+    /// Serve.
+    #[cfg(feature = "hub")]
+    Serve(ServeSettings),
+    /// Serve everything on this machine.
+    #[cfg(feature = "hub")]
+    Up(UpSettings),
     /// Speak with a hub.
     #[cfg(feature = "hub")]
     Hub(Box<hub::HubSettings>),
@@ -87,6 +97,10 @@ impl Settings {
         match typed.command {
             arguments::Command::Cp(cp) => cp::settings(*cp, recall),
             arguments::Command::Verify(verify) => verify::settings(*verify),
+            #[cfg(feature = "hub")]
+            arguments::Command::Serve(typed) => Ok(Self::Serve(serve::serve(typed)?)),
+            #[cfg(feature = "hub")]
+            arguments::Command::Up(typed) => Ok(Self::Up(serve::up(typed)?)),
             #[cfg(feature = "hub")]
             arguments::Command::Hub(command) => hub::settings(command),
             arguments::Command::Completions(completions) => Ok(Self::Completions(completions.shell)),

@@ -54,4 +54,8 @@ pub enum UsageError {
     /// A zero where nothing would happen.
     #[error("{0} of zero lets nothing happen")]
     Zero(&'static str),
+    /// What a machine is to be.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Config(#[from] super::ConfigError),
 }

@@ -88,6 +88,9 @@ pub enum Refusals {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes answers in the OpenAPI document")]
 pub enum ChangeRefusals {
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TimedOut(Problem),
     /// It does not go with what is.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),

@@ -4,10 +4,12 @@
 //! Order matters: a caller that is not known learns nothing of what else is wrong with its request.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
@@ -26,6 +28,8 @@ use crate::app::{Asked, Mode, Once};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LONGEST_KEY: usize = 255;
+/// How long a body may take to arrive.
+const BODY: Duration = Duration::from_secs(30);
 
 /// A request that changes nothing.
 pub struct Look(pub Asked);
@@ -56,7 +60,7 @@ pub struct IfMatch {
     /// The `ETag` that was seen; 412 if it has been changed since.
     #[serde(rename = "If-Match")]
     #[param(required = false, example = "\"3\"", pattern = "^(\\*|\"[0-9]{1,18}\")$")]
-    if_match: Option<String>,
+    if_match: String,
 }
 
 /// In the OpenAPI document: what any create takes.
@@ -67,7 +71,7 @@ pub struct IdempotencyKey {
     /// A word of the caller's own; the same request with the same key is done once.
     #[serde(rename = "Idempotency-Key")]
     #[param(required = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
-    idempotency_key: Option<String>,
+    idempotency_key: String,
 }
 
 /// Which page of a list.
@@ -225,11 +229,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     match value.to_str() {
-        Ok(key) if (1..=LONGEST_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(key) if (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(key.to_owned()))
+        }
         _ => Err(Problem::new(ProblemKind::Invalid, "`Idempotency-Key` is not a key")
             .field("Idempotency-Key")
             .hint(format!(
-                "use 1 to {LONGEST_KEY} printable ASCII characters, for example a UUID"
+                "use 1 to {LONGEST_KEY} printable ASCII characters without spaces, for example a UUID"
             ))),
     }
 }
@@ -242,8 +248,9 @@ async fn mode(parts: &mut Parts) -> Result<Mode, Failure> {
 /// The body as it came, and what it says.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<(Bytes, T), Failure> {
     let json = is_json(request.headers());
-    let bytes = Bytes::from_request(request, &())
+    let bytes = tokio::time::timeout(BODY, Bytes::from_request(request, &()))
         .await
+        .map_err(|_| too_slow())?
         .map_err(|rejection| too_much(&rejection))?;
     // Nothing was sent: `null`, which is what `()` is read from.
     let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
@@ -276,6 +283,15 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+fn too_slow() -> Problem {
+    let seconds = BODY.as_secs();
+    Problem::new(
+        ProblemKind::TimedOut,
+        format!("the body did not arrive within {seconds} s"),
+    )
+    .hint("try again")
 }
 
 fn too_much(rejection: &BytesRejection) -> Problem {
@@ -319,13 +335,29 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(ids)) => Ok(Self(ids)),
-            Err(_) => {
+            Err(rejection) => {
                 let problem = Problem::new(
                     ProblemKind::Invalid,
                     format!("`{}` has no id where it needs one", parts.uri.path()),
                 );
+                let problem = match parameter(&rejection, parts) {
+                    Some(parameter) => problem.field(parameter),
+                    None => problem,
+                };
                 Err(problem.hint("an id is a UUID; lists show the ids").into())
             }
         }
     }
+}
+
+/// The parameter of the path that is at fault; the last one, if it is not told.
+fn parameter(rejection: &PathRejection, parts: &Parts) -> Option<String> {
+    if let PathRejection::FailedToDeserializePathParams(failed) = rejection
+        && let ErrorKind::DeserializeError { key, .. } | ErrorKind::InvalidUtf8InPathParam { key } = failed.kind()
+    {
+        return Some(key.clone());
+    }
+    let template = parts.extensions.get::<MatchedPath>()?.as_str();
+    let (_, last) = template.rsplit_once('{')?;
+    last.split_once('}').map(|(name, _)| name.to_owned())
 }

@@ -101,9 +101,20 @@ pub struct From {
     after: Option<i64>,
 }
 
+/// In the OpenAPI document: where a stream that broke goes on.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header in the OpenAPI document")]
+pub struct LastEventId {
+    /// The id of the last event that arrived.
+    #[serde(rename = "Last-Event-ID")]
+    #[param(required = false)]
+    last_event_id: i64,
+}
+
 /// Events as they happen, as server-sent events: each has its id, and a stream that broke goes on after the last one seen.
 #[utoipa::path(get, path = "/api/v1/events/stream", tag = "audit", operation_id = "event_stream",
-    params(From, ("Last-Event-ID" = Option<i64>, Header)),
+    params(From, LastEventId),
     responses((status = 200, body = String, content_type = "text/event-stream"), Refusals))]
 pub async fn stream(
     State(hub): State<Hub>,
@@ -183,7 +194,6 @@ impl Follow {
     async fn next(&mut self) -> Option<Vec<Event>> {
         loop {
             self.changes.mark_unchanged();
-            self.admit().await?;
             let query = EventQuery {
                 after: Some(self.after),
                 project: self.project,
@@ -191,6 +201,9 @@ impl Follow {
                 ..EventQuery::default()
             };
             let some = self.hub.app.events(&self.asked, query).await.ok()?;
+            // After the events were read: whoever may see them now has been allowed to when they happened. The other way round, a
+            // right that is taken away in between would not count.
+            self.admit().await?;
             if let Some(last) = some.last() {
                 self.after = last.id;
                 return Some(some);
@@ -202,14 +215,15 @@ impl Follow {
         }
     }
 
-    /// Asks anew who the caller is: a token may have been revoked, a role taken away, since the stream began.
+    /// Asks anew who the caller is, and what they may see: a token may have been revoked, a role taken away, since the stream
+    /// began.
     async fn admit(&mut self) -> Option<()> {
         let now = jiff::Timestamp::now();
         let secret = self.secret.as_ref()?.to_str().ok()?.split_once(' ')?.1.trim();
         let actor = self.hub.app.verify(secret, now).await.ok()?;
         self.asked.caller = renkei_policy::Caller::Known(Box::new(actor));
         self.asked.now = now;
-        Some(())
+        self.hub.app.may_see_events(&self.asked, self.project).await.ok()
     }
 }
 

@@ -7,6 +7,7 @@ use renkei_types::freeze::NewFreeze;
 use renkei_types::id::UserId;
 use renkei_types::name::UserName;
 use renkei_types::page::Page;
+use renkei_types::problem::Problem;
 use renkei_types::user::{KnownUser, NewPassword, NewUser, User, UserPatch};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -98,7 +99,11 @@ pub async fn delete(
 /// Sets a password and ends the user's sessions, this one too.
 #[utoipa::path(put, path = "/api/v1/users/{id}/password", tag = "users", operation_id = "user_password",
     params(("id" = UserId, Path), PlanQuery, IfMatch), request_body = NewPassword,
-    responses((status = 200, body = inline(OrPlan<User>)), Refusals, ChangeRefusals))]
+    responses(
+        (status = 200, body = inline(OrPlan<User>)),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many failures."),
+        Refusals, ChangeRefusals,
+    ))]
 pub async fn password(
     State(hub): State<Hub>,
     Ids(id): Ids<UserId>,

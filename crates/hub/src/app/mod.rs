@@ -21,6 +21,7 @@ mod trial;
 pub mod user;
 pub mod verify;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -33,9 +34,13 @@ use renkei_types::freeze::{Freeze, NewFreeze};
 use renkei_types::problem::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use self::decision::Decision;
+
+/// A password that is checked takes 19 MiB and a processor: more at once would only make all of them wait.
+const CHECKS_AT_ONCE: usize = 4;
 
 /// How long a request is tried again while others change the same rows.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct App {
     /// Where everything is kept.
     pub store: Store,
+    /// Passwords that are checked at once.
+    checks: Arc<Semaphore>,
 }
 
 /// Whether a change is to be made, or only told.
@@ -137,6 +144,17 @@ impl Asked {
         self.caller.actor(self.now).map_err(crate::problem::denied)
     }
 
+    /// What a plan would have been refused for before there was a decision is told by it too.
+    fn told<T>(&self, answer: Result<Answer<T>, Problem>) -> Result<Answer<T>, Problem> {
+        match answer {
+            Err(problem) if self.mode == Mode::Plan && is_refusal(problem.kind) => Ok(Answer::Planned(Plan {
+                refused: vec![problem],
+                ..Plan::default()
+            })),
+            answer => answer,
+        }
+    }
+
     /// Refuses to change what has changed since the caller has seen it.
     pub fn unchanged(&self, version: u64) -> Result<(), Problem> {
         match self.seen {
@@ -163,6 +181,14 @@ impl Asked {
 }
 
 impl App {
+    /// What a hub over `store` does.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
+
     /// Makes a decision until it can be committed: `decision` reads and decides, and has no other effect.
     pub async fn decide<T, F, Made>(&self, asked: &Asked, decision: F) -> Result<Answer<T>, Problem>
     where
@@ -175,14 +201,16 @@ impl App {
             if let Some(earlier) = self.earlier(asked).await? {
                 return Ok(Answer::Done(earlier));
             }
-            let decision = match decision().await {
-                Err(problem) if asked.mode == Mode::Plan && is_refusal(problem.kind) => {
-                    return Ok(Answer::Planned(Plan {
-                        refused: vec![problem],
-                        ..Plan::default()
-                    }));
-                }
-                other => other?,
+            let made = decision().await;
+            // The same request may have been done by another hub just now, and be in the way of itself.
+            if made.is_err()
+                && let Some(earlier) = self.earlier(asked).await?
+            {
+                return Ok(Answer::Done(earlier));
+            }
+            let decision = match made {
+                Ok(decision) => decision,
+                Err(problem) => return asked.told(Err(problem)),
             };
             if asked.mode == Mode::Plan {
                 return Ok(Answer::Planned(decision.into_plan()));
@@ -245,10 +273,10 @@ impl App {
     }
 }
 
-/// What a plan tells in place of refusing to plan.
+/// What a plan tells in place of refusing to plan. What makes no sense is no plan either.
 fn is_refusal(kind: ProblemKind) -> bool {
-    use ProblemKind::{Changed, Conflict, Forbidden, Frozen, Invalid};
-    matches!(kind, Changed | Conflict | Forbidden | Frozen | Invalid)
+    use ProblemKind::{Changed, Conflict, Forbidden, Frozen};
+    matches!(kind, Changed | Conflict | Forbidden | Frozen)
 }
 
 /// There is no such object, or the caller may not know of it.

@@ -49,22 +49,25 @@ impl App {
         asked: &Asked,
         new: NewOrganization,
     ) -> Result<Answer<Versioned<Organization>>, Problem> {
-        asked.may(Action::OrganizationWrite, &Resource::Hub)?;
-        super::text("description", &new.description, 2000)?;
-        self.decide(asked, || async {
-            self.organization_name_is_free(&new.name, None).await?;
-            let organization = Organization {
-                id: OrganizationId(Uuid::now_v7()),
-                name: new.name.clone(),
-                description: new.description.clone(),
-                created: asked.now,
-                freeze: None,
-            };
-            let mut draft = Draft::new();
-            draft.create(&organization);
-            Ok(draft.answer(Versioned::first(organization)))
-        })
-        .await
+        let answer = async {
+            asked.may(Action::OrganizationWrite, &Resource::Hub)?;
+            super::text("description", &new.description, 2000)?;
+            self.decide(asked, || async {
+                self.organization_name_is_free(&new.name, None).await?;
+                let organization = Organization {
+                    id: OrganizationId(Uuid::now_v7()),
+                    name: new.name.clone(),
+                    description: new.description.clone(),
+                    created: asked.now,
+                    freeze: None,
+                };
+                let mut draft = Draft::new();
+                draft.create(&organization);
+                Ok(draft.answer(Versioned::first(organization)))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Changes one.
@@ -74,27 +77,30 @@ impl App {
         id: OrganizationId,
         patch: OrganizationPatch,
     ) -> Result<Answer<Versioned<Organization>>, Problem> {
-        if let Some(description) = &patch.description {
-            super::text("description", description, 2000)?;
-        }
-        self.decide(asked, || async {
-            let old = self.get::<Organization>(NOUN, id.0).await?;
-            asked.may(Action::OrganizationWrite, &resource(&old.value))?;
-            asked.unchanged(old.version)?;
-            if let Some(name) = &patch.name {
-                self.organization_name_is_free(name, Some(id)).await?;
+        let answer = async {
+            if let Some(description) = &patch.description {
+                super::text("description", description, 2000)?;
             }
-            let patch = patch.clone();
-            let new = Organization {
-                name: patch.name.unwrap_or_else(|| old.value.name.clone()),
-                description: patch.description.unwrap_or_else(|| old.value.description.clone()),
-                ..old.value.clone()
-            };
-            let mut draft = Draft::new();
-            draft.change(&old, &new);
-            Ok(draft.answer(Versioned::after(&old, new)))
-        })
-        .await
+            self.decide(asked, || async {
+                let old = self.get::<Organization>(NOUN, id.0).await?;
+                asked.may(Action::OrganizationWrite, &resource(&old.value))?;
+                asked.unchanged(old.version)?;
+                if let Some(name) = &patch.name {
+                    self.organization_name_is_free(name, Some(id)).await?;
+                }
+                let patch = patch.clone();
+                let new = Organization {
+                    name: patch.name.unwrap_or_else(|| old.value.name.clone()),
+                    description: patch.description.unwrap_or_else(|| old.value.description.clone()),
+                    ..old.value.clone()
+                };
+                let mut draft = Draft::new();
+                draft.change(&old, &new);
+                Ok(draft.answer(Versioned::after(&old, new)))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Deletes one that has no projects.
@@ -132,20 +138,23 @@ impl App {
         id: OrganizationId,
         freeze: Option<NewFreeze>,
     ) -> Result<Answer<Versioned<Organization>>, Problem> {
-        let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
-        self.decide(asked, || async {
-            let old = self.get::<Organization>(NOUN, id.0).await?;
-            asked.may(Action::Freeze, &resource(&old.value))?;
-            asked.unchanged(old.version)?;
-            let new = Organization {
-                freeze: freeze.clone(),
-                ..old.value.clone()
-            };
-            let mut draft = Draft::new();
-            draft.change(&old, &new);
-            Ok(draft.answer(Versioned::after(&old, new)))
-        })
-        .await
+        let answer = async {
+            let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
+            self.decide(asked, || async {
+                let old = self.get::<Organization>(NOUN, id.0).await?;
+                asked.may(Action::Freeze, &resource(&old.value))?;
+                asked.unchanged(old.version)?;
+                let new = Organization {
+                    freeze: freeze.clone(),
+                    ..old.value.clone()
+                };
+                let mut draft = Draft::new();
+                draft.change(&old, &new);
+                Ok(draft.answer(Versioned::after(&old, new)))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     async fn organization_name_is_free(&self, name: &Name, except: Option<OrganizationId>) -> Result<(), Problem> {

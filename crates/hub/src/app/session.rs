@@ -47,7 +47,7 @@ impl App {
         self.begin(&keys, knock.now).await?;
         let account = self.account_named(&knock.said.name).await?;
         let kept = account.as_ref().and_then(|account| account.value.password.clone());
-        let right = check(kept, knock.said.password).await?;
+        let right = self.check(kept, knock.said.password).await?;
         let [account_key, address_key] = &keys;
         match account.filter(|account| right && account.value.user.enabled) {
             Some(account) => self.open(&account, account_key, &knock.doer, knock.now).await,
@@ -100,8 +100,20 @@ impl App {
         }
     }
 
+    /// Whether it is the password. Argon2 takes tens of milliseconds of a processor: not on the threads that answer requests.
+    pub(super) async fn check(&self, kept: Option<String>, said: String) -> Result<bool, Problem> {
+        let _permit = self.checks.acquire().await;
+        let check = tokio::task::spawn_blocking(move || {
+            let kept = kept.and_then(|kept| PasswordHash::parse(&kept).ok());
+            password::verify(&said, kept.as_ref())
+        });
+        check
+            .await
+            .map_err(|_| Problem::new(ProblemKind::Internal, "the password could not be checked"))
+    }
+
     /// Counts the attempt, or refuses it because too many failed before.
-    async fn begin(&self, keys: &[Key; 2], now: Timestamp) -> Result<(), Problem> {
+    pub(super) async fn begin(&self, keys: &[Key; 2], now: Timestamp) -> Result<(), Problem> {
         let [account, address] = keys;
         loop {
             let found = self.find::<Attempt>("of", account.as_str()).await?;
@@ -115,7 +127,7 @@ impl App {
     }
 
     /// Changes one count; others may be counting too.
-    async fn count(&self, key: &Key, now: Timestamp, next: fn(Failures, Timestamp) -> Failures) -> Result<(), Problem> {
+    pub(super) async fn count(&self, key: &Key, now: Timestamp, next: fn(Failures, Timestamp) -> Failures) -> Result<(), Problem> {
         loop {
             let found = self.find::<Attempt>("of", key.as_str()).await?;
             let failures = next(failures(found.as_ref()), now);
@@ -235,7 +247,7 @@ impl App {
 /// Whoever was given a password must choose one first; the session is good for nothing else.
 fn scopes(must_change: bool) -> std::collections::BTreeSet<Scope> {
     let words: &[&str] = if must_change {
-        &["user:read", "user:write"]
+        &["user:write"]
     } else {
         &["*"]
     };
@@ -276,15 +288,4 @@ pub(super) fn hash(secret: &Secret) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// Argon2 takes tens of milliseconds of a processor: not on the threads that answer requests.
-pub(super) async fn check(kept: Option<String>, said: String) -> Result<bool, Problem> {
-    let check = tokio::task::spawn_blocking(move || {
-        let kept = kept.and_then(|kept| PasswordHash::parse(&kept).ok());
-        password::verify(&said, kept.as_ref())
-    });
-    check
-        .await
-        .map_err(|_| Problem::new(ProblemKind::Internal, "the password could not be checked"))
 }

@@ -1,8 +1,8 @@
 //! Tokens for programs.
 
-use jiff::SignedDuration;
-use renkei_policy::Resource;
+use jiff::{SignedDuration, Timestamp};
 use renkei_policy::issue::{self, Wanted};
+use renkei_policy::{Resource, actor};
 use renkei_store::noun::token::Credential;
 use renkei_types::action::Action;
 use renkei_types::freeze::NewFreeze;
@@ -20,6 +20,14 @@ const NOUN: &str = TokenId::NOUN;
 /// How long a token lasts if nothing is said, and at most.
 const LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// How long a token lasts if nothing is said: not longer than the one with which it is made, unless that is a session.
+fn unsaid(credential: &actor::Credential, now: Timestamp) -> Timestamp {
+    match credential.kind {
+        TokenKind::Session => now + LASTS,
+        TokenKind::Api => credential.expires.min(now + LASTS),
+    }
+}
 
 fn resource(token: &Token) -> Resource<'static> {
     Resource::Token {
@@ -61,61 +69,66 @@ impl App {
 
     /// Makes one for the caller. Its secret is in this answer and nowhere else.
     pub async fn create_token(&self, asked: &Asked, new: NewToken) -> Result<Answer<Versioned<IssuedToken>>, Problem> {
-        let actor = asked.actor()?;
-        asked.may(
-            Action::TokenWrite,
-            &Resource::Token {
-                owner: actor.user,
+        let answer = async {
+            let actor = asked.actor()?;
+            asked.may(
+                Action::TokenWrite,
+                &Resource::Token {
+                    owner: actor.user,
+                    project: new.project,
+                },
+            )?;
+            let expires = new.expires.unwrap_or_else(|| unsaid(&actor.credential, asked.now));
+            if expires <= asked.now || expires > asked.now + LONGEST {
+                let problem = Problem::new(ProblemKind::Invalid, "`expires` must be within the next 366 days");
+                return Err(problem.field("expires"));
+            }
+            if new.scopes.is_empty() {
+                let problem = Problem::new(ProblemKind::Invalid, "a token without scopes is good for nothing");
+                return Err(problem
+                    .field("scopes")
+                    .hint("`*:read` for reading, `project:*` for one noun, `*` for all"));
+            }
+            if let Some(project) = new.project {
+                self.project(asked, project).await?;
+            }
+            let wanted = Wanted {
+                scopes: &new.scopes,
                 project: new.project,
-            },
-        )?;
-        let expires = new.expires.unwrap_or_else(|| asked.now + LASTS);
-        if expires <= asked.now || expires > asked.now + LONGEST {
-            let problem = Problem::new(ProblemKind::Invalid, "`expires` must be within the next 366 days");
-            return Err(problem.field("expires"));
-        }
-        if new.scopes.is_empty() {
-            let problem = Problem::new(ProblemKind::Invalid, "a token without scopes is good for nothing");
-            return Err(problem
-                .field("scopes")
-                .hint("`*:read` for reading, `project:*` for one noun, `*` for all"));
-        }
-        if let Some(project) = new.project {
-            self.project(asked, project).await?;
-        }
-        let wanted = Wanted {
-            scopes: &new.scopes,
-            project: new.project,
-            expires,
-        };
-        if let Err(too_much) = issue::may_issue(&actor.credential, &wanted) {
-            return Err(Problem::new(ProblemKind::Forbidden, too_much.to_string()).hint("sign in to make this token"));
-        }
-        self.decide(asked, || async {
-            let secret = session::new_secret()?;
-            let token = Token {
-                id: TokenId(Uuid::now_v7()),
-                user: actor.user,
-                name: new.name.clone(),
-                kind: TokenKind::Api,
-                scopes: new.scopes.clone(),
-                project: new.project,
-                created: asked.now,
                 expires,
-                last_used: None,
-                freeze: None,
             };
-            let mut draft = Draft::new();
-            draft.create(&Credential {
-                token: token.clone(),
-                secret_hash: session::hash(&secret),
-            });
-            Ok(draft.secret(Versioned::first(IssuedToken {
-                token,
-                secret: secret.reveal(),
-            })))
-        })
-        .await
+            if let Err(too_much) = issue::may_issue(&actor.credential, &wanted) {
+                return Err(
+                    Problem::new(ProblemKind::Forbidden, too_much.to_string()).hint("sign in to make this token")
+                );
+            }
+            self.decide(asked, || async {
+                let secret = session::new_secret()?;
+                let token = Token {
+                    id: TokenId(Uuid::now_v7()),
+                    user: actor.user,
+                    name: new.name.clone(),
+                    kind: TokenKind::Api,
+                    scopes: new.scopes.clone(),
+                    project: new.project,
+                    created: asked.now,
+                    expires,
+                    last_used: None,
+                    freeze: None,
+                };
+                let mut draft = Draft::new();
+                draft.create(&Credential {
+                    token: token.clone(),
+                    secret_hash: session::hash(&secret),
+                });
+                Ok(draft.secret(Versioned::first(IssuedToken {
+                    token,
+                    secret: secret.reveal(),
+                })))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Revokes one: from now on it is not known.
@@ -138,27 +151,30 @@ impl App {
         id: TokenId,
         freeze: Option<NewFreeze>,
     ) -> Result<Answer<Versioned<Token>>, Problem> {
-        let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
-        self.decide(asked, || async {
-            let old = self.get::<Credential>(NOUN, id.0).await?;
-            asked.may(Action::Freeze, &resource(&old.value.token))?;
-            asked.unchanged(old.version)?;
-            let token = Token {
-                freeze: freeze.clone(),
-                ..old.value.token.clone()
-            };
-            let new = Credential {
-                token: token.clone(),
-                ..old.value.clone()
-            };
-            let mut draft = Draft::new();
-            draft.change(&old, &new);
-            Ok(draft.answer(Versioned {
-                version: old.version + u64::from(old.value != new),
-                value: token,
-            }))
-        })
-        .await
+        let answer = async {
+            let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
+            self.decide(asked, || async {
+                let old = self.get::<Credential>(NOUN, id.0).await?;
+                asked.may(Action::Freeze, &resource(&old.value.token))?;
+                asked.unchanged(old.version)?;
+                let token = Token {
+                    freeze: freeze.clone(),
+                    ..old.value.token.clone()
+                };
+                let new = Credential {
+                    token: token.clone(),
+                    ..old.value.clone()
+                };
+                let mut draft = Draft::new();
+                draft.change(&old, &new);
+                Ok(draft.answer(Versioned {
+                    version: old.version + u64::from(old.value != new),
+                    value: token,
+                }))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 }
 

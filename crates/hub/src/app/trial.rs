@@ -37,7 +37,7 @@ pub struct Trial {
 
 impl Trial {
     pub async fn new() -> Self {
-        let app = App { store: Store::memory() };
+        let app = App::new(Store::memory());
         let organization = OrganizationId(Uuid::now_v7());
         let mut batch = Batch::new();
         batch.insert(&Organization {

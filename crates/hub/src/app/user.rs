@@ -1,6 +1,9 @@
 //! Users and their passwords.
 
+use std::net::IpAddr;
+
 use renkei_policy::Resource;
+use renkei_policy::limit::{self, Key};
 use renkei_policy::password::{self, PasswordHash};
 use renkei_store::Stored;
 use renkei_store::noun::token::Credential;
@@ -61,38 +64,41 @@ impl App {
 
     /// Makes one.
     pub async fn create_user(&self, asked: &Asked, new: NewUser) -> Result<Answer<Versioned<User>>, Problem> {
-        asked.may(Action::UserAdminister, &Resource::Hub)?;
-        bounded(Some(&new.full_name), Some(&new.email))?;
-        let hash = match new.password.clone() {
-            Some(chosen) => Some(hashed(asked, chosen, &new.name).await?),
-            None => None,
+        let answer = async {
+            asked.may(Action::UserAdminister, &Resource::Hub)?;
+            bounded(Some(&new.full_name), Some(&new.email))?;
+            let hash = match new.password.clone() {
+                Some(chosen) => Some(hashed(asked, chosen, &new.name, "password").await?),
+                None => None,
+            };
+            self.decide(asked, || async {
+                if self.find::<Account>("name", new.name.as_str()).await?.is_some() {
+                    return Err(super::taken(NOUN, new.name.as_str()));
+                }
+                let user = User {
+                    id: UserId(Uuid::now_v7()),
+                    name: new.name.clone(),
+                    full_name: new.full_name.clone(),
+                    email: new.email.clone(),
+                    administrator: new.administrator,
+                    enabled: true,
+                    created: asked.now,
+                    freeze: None,
+                };
+                let must_change = hash.is_some();
+                let account = Account {
+                    user: user.clone(),
+                    password: hash.clone(),
+                    must_change,
+                    token_epoch: 0,
+                };
+                let mut draft = Draft::new();
+                draft.create(&account);
+                Ok(draft.answer(Versioned::first(user)))
+            })
+            .await
         };
-        self.decide(asked, || async {
-            if self.find::<Account>("name", new.name.as_str()).await?.is_some() {
-                return Err(super::taken(NOUN, new.name.as_str()));
-            }
-            let user = User {
-                id: UserId(Uuid::now_v7()),
-                name: new.name.clone(),
-                full_name: new.full_name.clone(),
-                email: new.email.clone(),
-                administrator: new.administrator,
-                enabled: true,
-                created: asked.now,
-                freeze: None,
-            };
-            let must_change = hash.is_some();
-            let account = Account {
-                user: user.clone(),
-                password: hash.clone(),
-                must_change,
-                token_epoch: 0,
-            };
-            let mut draft = Draft::new();
-            draft.create(&account);
-            Ok(draft.answer(Versioned::first(user)))
-        })
-        .await
+        asked.told(answer.await)
     }
 
     /// Changes one.
@@ -102,64 +108,74 @@ impl App {
         id: UserId,
         patch: UserPatch,
     ) -> Result<Answer<Versioned<User>>, Problem> {
-        bounded(patch.full_name.as_deref(), patch.email.as_deref())?;
-        asked.may(Action::UserWrite, &Resource::User(id))?;
-        if patch.administrator.is_some() || patch.enabled.is_some() {
-            asked.may(Action::UserAdminister, &Resource::User(id))?;
-        }
-        self.decide(asked, || async {
-            let old = self.get::<Account>(NOUN, id.0).await?;
-            asked.unchanged(old.version)?;
-            let UserPatch {
-                full_name,
-                email,
-                administrator,
-                enabled,
-            } = patch.clone();
-            let user = &old.value.user;
-            let user = User {
-                full_name: full_name.unwrap_or_else(|| user.full_name.clone()),
-                email: email.unwrap_or_else(|| user.email.clone()),
-                administrator: administrator.unwrap_or(user.administrator),
-                enabled: enabled.unwrap_or(user.enabled),
-                ..user.clone()
-            };
-            let new = Account {
-                user,
-                ..old.value.clone()
-            };
-            let mut draft = Draft::new();
-            if is_key_holder(&old.value) && !is_key_holder(&new) {
-                self.another_administrator(&mut draft, id).await?;
+        let answer = async {
+            bounded(patch.full_name.as_deref(), patch.email.as_deref())?;
+            asked.may(Action::UserWrite, &Resource::User(id))?;
+            // The answer tells all of the account. Whoever has to choose a password first may only do that.
+            asked.may(Action::UserRead, &Resource::User(id))?;
+            if patch.administrator.is_some() || patch.enabled.is_some() {
+                asked.may(Action::UserAdminister, &Resource::User(id))?;
             }
-            draft.change(&old, &new);
-            Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
-        })
-        .await
+            self.decide(asked, || async {
+                let old = self.get::<Account>(NOUN, id.0).await?;
+                asked.unchanged(old.version)?;
+                let UserPatch {
+                    full_name,
+                    email,
+                    administrator,
+                    enabled,
+                } = patch.clone();
+                let user = &old.value.user;
+                let user = User {
+                    full_name: full_name.unwrap_or_else(|| user.full_name.clone()),
+                    email: email.unwrap_or_else(|| user.email.clone()),
+                    administrator: administrator.unwrap_or(user.administrator),
+                    enabled: enabled.unwrap_or(user.enabled),
+                    ..user.clone()
+                };
+                let new = Account {
+                    user,
+                    ..old.value.clone()
+                };
+                let mut draft = Draft::new();
+                if is_key_holder(&old.value) && !is_key_holder(&new) {
+                    self.another_administrator(&mut draft, id).await?;
+                }
+                draft.change(&old, &new);
+                Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Deletes one, with all tokens, who is in no project any more.
     pub async fn delete_user(&self, asked: &Asked, id: UserId) -> Result<Answer<()>, Problem> {
-        asked.may(Action::UserAdminister, &Resource::User(id))?;
-        self.decide(asked, || async {
-            let old = self.get::<Account>(NOUN, id.0).await?;
-            asked.unchanged(old.version)?;
-            if let Some(member) = self.every::<Member>("user", &id.to_string()).await?.first() {
-                let name = &old.value.user.name;
-                let title = format!("user `{name}` is still a member of project `{}`", member.value.project);
-                return Err(Problem::new(ProblemKind::Conflict, title).hint("take the user out of its projects first"));
-            }
-            let mut draft = Draft::new();
-            if is_key_holder(&old.value) {
-                self.another_administrator(&mut draft, id).await?;
-            }
-            for token in self.every::<Credential>("user", &id.to_string()).await? {
-                draft.delete(&token);
-            }
-            draft.delete(&old);
-            Ok(draft.answer(()))
-        })
-        .await
+        let answer = async {
+            asked.may(Action::UserAdminister, &Resource::User(id))?;
+            self.decide(asked, || async {
+                let old = self.get::<Account>(NOUN, id.0).await?;
+                asked.unchanged(old.version)?;
+                if let Some(member) = self.every::<Member>("user", &id.to_string()).await?.first() {
+                    let name = &old.value.user.name;
+                    let title = format!("user `{name}` is still a member of project `{}`", member.value.project);
+                    return Err(
+                        Problem::new(ProblemKind::Conflict, title).hint("take the user out of its projects first")
+                    );
+                }
+                let mut draft = Draft::new();
+                if is_key_holder(&old.value) {
+                    self.another_administrator(&mut draft, id).await?;
+                }
+                for token in self.every::<Credential>("user", &id.to_string()).await? {
+                    draft.delete(&token);
+                }
+                draft.delete(&old);
+                Ok(draft.answer(()))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Sets a password; ends the user's sessions. The tokens of programs go on.
@@ -169,42 +185,46 @@ impl App {
         id: UserId,
         new: NewPassword,
     ) -> Result<Answer<Versioned<User>>, Problem> {
-        asked.may(Action::UserWrite, &Resource::User(id))?;
-        let own = asked.actor()?.user == id;
-        if !own {
-            asked.may(Action::UserAdminister, &Resource::User(id))?;
-        }
-        let account = self.get::<Account>(NOUN, id.0).await?;
-        if own {
-            self.current_password(&account, new.current.clone()).await?;
-        }
-        let hash = hashed(asked, new.new.clone(), &account.value.user.name).await?;
-        self.decide(asked, || async {
-            let old = self.get::<Account>(NOUN, id.0).await?;
-            asked.unchanged(old.version)?;
-            if old.value.password != account.value.password {
-                let problem = Problem::new(ProblemKind::Conflict, "the password was changed at this moment");
-                return Err(problem.hint("sign in again"));
+        let answer = async {
+            asked.may(Action::UserWrite, &Resource::User(id))?;
+            let own = asked.actor()?.user == id;
+            if !own {
+                asked.may(Action::UserAdminister, &Resource::User(id))?;
             }
-            let mut draft = Draft::new();
-            for token in self.every::<Credential>("user", &id.to_string()).await? {
-                if token.value.token.kind == TokenKind::Session {
-                    draft.delete(&token);
+            let account = self.get::<Account>(NOUN, id.0).await?;
+            if own {
+                self.current_password(asked, &account.value, new.current.clone())
+                    .await?;
+            }
+            let hash = hashed(asked, new.new.clone(), &account.value.user.name, "new").await?;
+            self.decide(asked, || async {
+                let old = self.get::<Account>(NOUN, id.0).await?;
+                asked.unchanged(old.version)?;
+                if old.value.password != account.value.password {
+                    let problem = Problem::new(ProblemKind::Conflict, "the password was changed at this moment");
+                    return Err(problem.hint("sign in again"));
                 }
-            }
-            // Whoever sets another one's password knows it: its owner has to choose one.
-            let kept = Account {
-                password: Some(hash.clone()),
-                must_change: !own,
-                ..old.value.clone()
-            };
-            draft.change(&old, &kept);
-            Ok(draft.answer(Versioned {
-                version: old.version + 1,
-                value: kept.user,
-            }))
-        })
-        .await
+                let mut draft = Draft::new();
+                for token in self.every::<Credential>("user", &id.to_string()).await? {
+                    if token.value.token.kind == TokenKind::Session {
+                        draft.delete(&token);
+                    }
+                }
+                // Whoever sets another one's password knows it: its owner has to choose one.
+                let kept = Account {
+                    password: Some(hash.clone()),
+                    must_change: !own,
+                    ..old.value.clone()
+                };
+                draft.change(&old, &kept);
+                Ok(draft.answer(Versioned {
+                    version: old.version + 1,
+                    value: kept.user,
+                }))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
     /// Freezes one, or lifts the freeze.
@@ -214,37 +234,47 @@ impl App {
         id: UserId,
         freeze: Option<NewFreeze>,
     ) -> Result<Answer<Versioned<User>>, Problem> {
-        asked.may(Action::Freeze, &Resource::User(id))?;
-        let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
-        self.decide(asked, || async {
-            let old = self.get::<Account>(NOUN, id.0).await?;
-            asked.unchanged(old.version)?;
-            let user = User {
-                freeze: freeze.clone(),
-                ..old.value.user.clone()
-            };
-            let new = Account {
-                user,
-                ..old.value.clone()
-            };
-            let mut draft = Draft::new();
-            if is_key_holder(&old.value) && !is_key_holder(&new) {
-                self.another_administrator(&mut draft, id).await?;
-            }
-            draft.change(&old, &new);
-            Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
-        })
-        .await
+        let answer = async {
+            asked.may(Action::Freeze, &Resource::User(id))?;
+            let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
+            self.decide(asked, || async {
+                let old = self.get::<Account>(NOUN, id.0).await?;
+                asked.unchanged(old.version)?;
+                let user = User {
+                    freeze: freeze.clone(),
+                    ..old.value.user.clone()
+                };
+                let new = Account {
+                    user,
+                    ..old.value.clone()
+                };
+                let mut draft = Draft::new();
+                if is_key_holder(&old.value) && !is_key_holder(&new) {
+                    self.another_administrator(&mut draft, id).await?;
+                }
+                draft.change(&old, &new);
+                Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
+            })
+            .await
+        };
+        asked.told(answer.await)
     }
 
-    async fn current_password(&self, account: &Stored<Account>, said: Option<String>) -> Result<(), Problem> {
+    /// Refuses whoever does not know the password so far. Counts as signing in does: who has found a session must not find the
+    /// password with it.
+    async fn current_password(&self, asked: &Asked, account: &Account, said: Option<String>) -> Result<(), Problem> {
         let Some(said) = said else {
             let problem = Problem::new(ProblemKind::Invalid, "the current password is needed").field("current");
             return Err(problem.hint("send it as `current`"));
         };
-        if super::session::check(account.value.password.clone(), said).await? {
-            return Ok(());
+        let address = asked.doer.address.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let keys = [Key::account(account.user.name.as_str()), Key::address(address)];
+        self.begin(&keys, asked.now).await?;
+        let [account_key, address_key] = &keys;
+        if self.check(account.password.clone(), said).await? {
+            return self.count(account_key, asked.now, |_, _| limit::right()).await;
         }
+        self.count(address_key, asked.now, limit::wrong).await?;
         let problem = Problem::new(ProblemKind::Forbidden, "the current password is wrong").field("current");
         Err(problem.hint("an administrator can set a new password"))
     }
@@ -311,9 +341,9 @@ fn bounded(full_name: Option<&str>, email: Option<&str>) -> Result<(), Problem> 
 }
 
 /// The new password's hash; nothing is computed for a plan.
-async fn hashed(asked: &Asked, chosen: String, name: &UserName) -> Result<String, Problem> {
+async fn hashed(asked: &Asked, chosen: String, name: &UserName, field: &str) -> Result<String, Problem> {
     if let Err(unfit) = password::check_new(&chosen, name) {
-        return Err(Problem::new(ProblemKind::Invalid, unfit.to_string()).field("password"));
+        return Err(Problem::new(ProblemKind::Invalid, unfit.to_string()).field(field));
     }
     if asked.mode == Mode::Plan {
         return Ok(String::new());

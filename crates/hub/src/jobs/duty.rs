@@ -61,9 +61,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_holds_it_until_silent() {
-        let app = App {
-            store: renkei_store::Store::memory(),
-        };
+        let app = App::new(renkei_store::Store::memory());
         let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
         let at = |second| Timestamp::from_second(second).unwrap();
         assert!(hold(&app, "x", one, at(0)).await.unwrap());

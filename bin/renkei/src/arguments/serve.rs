@@ -1,0 +1,55 @@
+//! `renkei serve` and `renkei up`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+/// `renkei serve`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["config", "database"]))]
+pub struct Serve {
+    /// Read the roles of this machine from this file; every key stands in docs/operators/renkei.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Be a hub over this database, without a file: sqlite:PATH or postgres://USER@HOST/NAME (a password belongs into the file)
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Where the hub's API listens
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "database")]
+    pub listen: Option<SocketAddr>,
+    /// What is logged to standard error
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log: Log,
+    /// Stop when standard input ends
+    #[arg(long, hide = true)]
+    pub stop_with_stdin: bool,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Log {
+    /// What went wrong
+    Error,
+    /// And what may
+    #[default]
+    Warn,
+    /// And each request
+    Info,
+    /// And more
+    Debug,
+}
+
+/// `renkei up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where everything is kept [default: renkei in the user's data folder, /var/lib/renkei for root]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the API listens; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8470")]
+    pub listen: SocketAddr,
+    /// What is logged to standard error
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log: Log,
+}

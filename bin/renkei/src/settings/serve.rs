@@ -1,0 +1,183 @@
+//! What `renkei serve` and `renkei up` are told: a file, or a few options in its place.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use renkei_hub::config::{DEFAULT_LISTEN, HubConfig};
+use serde::Deserialize;
+
+use crate::arguments::serve::{Log, Serve, Up};
+
+/// The folder for root.
+const SYSTEM_DATA: &str = "/var/lib/renkei";
+
+/// What `renkei serve` is to do.
+#[derive(Clone, Debug)]
+pub struct ServeSettings {
+    /// The hub.
+    pub hub: HubConfig,
+    /// What is logged.
+    pub log: tracing::Level,
+    /// Whether it ends with whoever started it.
+    pub stop_with_stdin: StopWithStdin,
+}
+
+/// Whether the end of standard input is a wish to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopWithStdin {
+    /// It is.
+    Yes,
+    /// It means nothing.
+    No,
+}
+
+/// What `renkei up` is to do.
+#[derive(Clone, Debug)]
+pub struct UpSettings {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// What is logged, as it was typed.
+    pub log: &'static str,
+}
+
+/// Why a file with roles is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not TOML, or has a key that is not known.
+    #[error("`{}` is not understood\nhint: docs/operators/renkei.toml shows every key", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// There is no folder for the data.
+    #[error("there is no place for the data: neither XDG_DATA_HOME nor HOME is set\nhint: name one with `--data DIR`")]
+    NoData,
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    hub: HubConfig,
+}
+
+/// The meaning of `renkei serve`.
+pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
+    let hub = match (typed.config, typed.database) {
+        (Some(path), _) => read(path)?.hub,
+        (None, database) => HubConfig {
+            listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
+            // clap asks for one of the two.
+            database: database.unwrap_or_default(),
+        },
+    };
+    let stop_with_stdin = if typed.stop_with_stdin {
+        StopWithStdin::Yes
+    } else {
+        StopWithStdin::No
+    };
+    Ok(ServeSettings {
+        hub,
+        log: level(typed.log),
+        stop_with_stdin,
+    })
+}
+
+/// The meaning of `renkei up`.
+pub fn up(typed: Up) -> Result<UpSettings, ConfigError> {
+    let data = match typed.data {
+        // The hub may be in another folder.
+        Some(data) => std::path::absolute(&data).unwrap_or(data),
+        None if rustix::process::geteuid().is_root() => PathBuf::from(SYSTEM_DATA),
+        None => data_home(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")).ok_or(ConfigError::NoData)?,
+    };
+    Ok(UpSettings {
+        data,
+        listen: typed.listen,
+        log: word(typed.log),
+    })
+}
+
+/// As the XDG base directory specification says: a relative path counts as none.
+fn data_home(data_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let own = data_home.and_then(absolute);
+    let base = own.or_else(|| home.and_then(absolute).map(|home| home.join(".local/share")))?;
+    Some(base.join("renkei"))
+}
+
+fn read(path: PathBuf) -> Result<File, ConfigError> {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path,
+            source: Box::new(error),
+        }),
+        Err(source) => Err(ConfigError::Read { path, source }),
+    }
+}
+
+fn level(log: Log) -> tracing::Level {
+    match log {
+        Log::Error => tracing::Level::ERROR,
+        Log::Warn => tracing::Level::WARN,
+        Log::Info => tracing::Level::INFO,
+        Log::Debug => tracing::Level::DEBUG,
+    }
+}
+
+fn word(log: Log) -> &'static str {
+    match log {
+        Log::Error => "error",
+        Log::Warn => "warn",
+        Log::Info => "info",
+        Log::Debug => "debug",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<File>("[hub]\ndatabase = \"sqlite:x\"\ndatabse = 1\n").unwrap_err();
+        assert!(error.to_string().contains("databse"), "{error}");
+        assert!(toml::from_str::<File>("[hub]\ndatabase = \"sqlite:x\"\n[site]\n").is_err());
+    }
+
+    #[test]
+    fn the_sample_is_understood_and_shows_every_key() {
+        let sample = include_str!("../../../../docs/operators/renkei.toml");
+        let file: File = toml::from_str(sample).unwrap();
+        assert_eq!(file.hub.listen, DEFAULT_LISTEN);
+    }
+
+    #[test]
+    fn data_lie_in_the_users_data_folder() {
+        let some = |path: &str| Some(OsString::from(path));
+        assert_eq!(
+            data_home(None, some("/home/a")),
+            Some("/home/a/.local/share/renkei".into())
+        );
+        assert_eq!(data_home(some("/d"), some("/home/a")), Some("/d/renkei".into()));
+        assert_eq!(
+            data_home(some("d"), some("/home/a")),
+            Some("/home/a/.local/share/renkei".into())
+        );
+        assert_eq!(data_home(None, None), None);
+    }
+}
