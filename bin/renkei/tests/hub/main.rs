@@ -1,0 +1,8 @@
+//! The commands that speak with a hub, against a real one: `renkei up` in a process of its own, asked by the built binary.
+
+mod access;
+mod nouns;
+mod people;
+mod sessions;
+mod support;
+mod terminal;

@@ -1,0 +1,180 @@
+//! A hub, and people who are signed in at it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use renkei_testkit::renkei::{Outcome, Renkei, Running};
+use renkei_testkit::wait;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What everybody in these tests chooses.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A hub that runs until this is dropped.
+pub struct Hub {
+    up: Option<Running>,
+    pub url: String,
+    pub one_time_password: String,
+    // Removed after the hub has ended.
+    _home: Renkei,
+    _data: TempDir,
+}
+
+impl Hub {
+    /// Starts one with nothing in it but its first administrator.
+    pub fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let home = Renkei::built().expect("the binary");
+        let mut command = home.command();
+        command
+            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path());
+        let mut up = Running::start(command).expect("it starts");
+        let told = wait::until_some("the hub to listen", wait::PATIENCE, || {
+            let told = up.stdout();
+            (told.contains("one-time password: ") && told.ends_with('\n') || up.has_ended()).then_some(told)
+        });
+        let told = told.expect("it tells where it is");
+        let after = |words: &str| {
+            let rest = told
+                .split_once(words)
+                .unwrap_or_else(|| panic!("{told}\n{}", up.stderr()))
+                .1;
+            rest.lines().next().unwrap_or_default().to_owned()
+        };
+        let (url, one_time_password) = (after("listening on "), after("one-time password: "));
+        Self {
+            up: Some(up),
+            url,
+            one_time_password,
+            _home: home,
+            _data: data,
+        }
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        if let Some(up) = self.up.take() {
+            up.interrupt();
+            let outcome = up.finish().expect("it ends");
+            assert!(outcome.status.success(), "{}", outcome.text());
+        }
+    }
+
+    /// Its administrator, signed in with a password of their own.
+    pub fn administrator(&self) -> Person {
+        let person = self.person();
+        let words = ["login", "--user", "admin", "--password-stdin"];
+        let said = person.done_with(&words, &format!("{}\n{PASSWORD}\n", self.one_time_password));
+        assert!(said.contains("as admin until"), "{said}");
+        person
+    }
+
+    /// Somebody who has not signed in.
+    pub fn person(&self) -> Person {
+        Person {
+            renkei: Renkei::built().expect("the binary"),
+            url: self.url.clone(),
+            token: None,
+        }
+    }
+
+    /// Somebody new, signed in, in no project.
+    pub fn member(&self, administrator: &Person, name: &str) -> Person {
+        let made = administrator.json(&["user", "create", name]);
+        let first = made["one_time_password"].as_str().expect("a password");
+        let person = self.person();
+        let words = ["login", "--user", name, "--password-stdin"];
+        person.done_with(&words, &format!("{first}\n{PASSWORD}\n"));
+        person
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // A test that fails is not to fail again here.
+        if let Some(up) = self.up.take() {
+            up.interrupt();
+            let _ = up.finish();
+        }
+    }
+}
+
+/// Somebody with a home of their own.
+pub struct Person {
+    renkei: Renkei,
+    pub url: String,
+    token: Option<String>,
+}
+
+impl Person {
+    /// The same machine, with a token in the environment.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// The file that remembers sessions.
+    pub fn profile(&self) -> PathBuf {
+        self.renkei.home().join(".config/renkei/hub.json")
+    }
+
+    /// Runs a command that nobody at a terminal sees: it has none.
+    pub fn run(&self, words: &[&str]) -> Outcome {
+        self.run_with(words, "")
+    }
+
+    /// With this on standard input.
+    pub fn run_with(&self, words: &[&str], input: &str) -> Outcome {
+        let mut command = self.command("setsid");
+        command.arg("--wait").arg(self.renkei.program()).args(words);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(input.as_bytes()).expect("it fits into the pipe");
+        drop(writer);
+        command.stdin(Stdio::from(reader));
+        Running::start(command).expect("it starts").finish().expect("it ends")
+    }
+
+    /// A program in this person's environment.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = self.renkei.prepare(Command::new(program));
+        command
+            .env("RENKEI_HUB", &self.url)
+            .env_remove("RENKEI_PROJECT")
+            .env_remove("RENKEI_TOKEN");
+        command.envs(self.token.iter().map(|token| ("RENKEI_TOKEN", token)));
+        command
+    }
+
+    /// Where the program is.
+    pub fn program(&self) -> &std::path::Path {
+        self.renkei.program()
+    }
+
+    /// What it prints when it succeeds.
+    pub fn done(&self, words: &[&str]) -> String {
+        self.done_with(words, "")
+    }
+
+    /// With this on standard input.
+    pub fn done_with(&self, words: &[&str], input: &str) -> String {
+        let outcome = self.run_with(words, input);
+        assert_eq!(outcome.code(), Some(0), "{words:?}: {}", outcome.text());
+        outcome.stdout
+    }
+
+    /// The one JSON value that it prints when it succeeds.
+    pub fn json(&self, words: &[&str]) -> Value {
+        let told = self.done(&[words, &["--json"]].concat());
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{words:?}: {error}: {told}"))
+    }
+
+    /// What it complains about when it ends with this code.
+    pub fn refused(&self, code: i32, words: &[&str]) -> String {
+        let outcome = self.run(words);
+        assert_eq!(outcome.code(), Some(code), "{words:?}: {}", outcome.text());
+        outcome.stderr
+    }
+}
