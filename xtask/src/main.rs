@@ -12,6 +12,8 @@ mod content;
 mod demo;
 mod dist;
 mod machine;
+mod openapi;
+mod python;
 mod soak;
 mod test;
 mod timing;
@@ -53,6 +55,8 @@ enum Task {
         /// Passed on to the test runner
         filter: Vec<String>,
     },
+    /// Write docs/openapi.json
+    Openapi,
     /// Build a binary for old systems
     Dist,
 }
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Bench { what: Bench::Cp(args) } => bench::cp::run(args),
         Task::Soak { minutes, filter } => soak::run(Duration::from_secs(60 * minutes), &filter),
+        Task::Openapi => openapi::run(),
         Task::Dist => dist::run(),
     };
     match result {

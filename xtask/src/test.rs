@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::timing::Minutes;
-use crate::{apt, tool};
+use crate::{apt, python, tool};
 
 /// Who runs the tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,7 @@ enum Runner {
 pub fn run(filter: &[String]) -> Result<()> {
     let mut minutes = Minutes::start("test");
     apt::install(renkei_testkit::PACKAGES, &mut minutes)?;
+    python::install(&mut minutes)?;
     let runner = choose()?;
     minutes.part("build", || tool::run(command(runner)?.arg("--no-run")))?;
     if runner == Runner::Nextest && filter.is_empty() {

@@ -11,6 +11,7 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod renkei;
 pub mod seed;
 pub mod sshd;
@@ -39,4 +40,5 @@ pub const PACKAGES: &[&str] = &[
     "rclone",
     "tcsh",
     "postgresql",
+    "python3-venv",
 ];

@@ -1,0 +1,155 @@
+//! Who may do what, for every operation of the OpenAPI document.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::document::Document;
+use crate::hub::{Running, memory, run};
+use crate::world::{PASSWORD, World};
+
+/// Who asks, in the order of the table's columns. `expired` and `revoked` are tokens of `owner`.
+const WHO: [&str; 11] = [
+    "nobody", "expired", "revoked", "stranger", "reader", "member", "operator", "owner", "warden", "admin", "frozen",
+];
+
+/// What each is answered. Whatever stands in a path is `lab`, its quota at `kashiwa`, or `member` and a token of `member`.
+#[rustfmt::skip]
+const TABLE: &[(&str, [u16; 11])] = &[
+    //                       nobody expired revoked stranger reader member operator owner warden admin frozen
+    ("session_create",      [201, 201, 201,  201, 201, 201, 201, 201,  201, 201,  201]),
+    ("session_delete",      [401, 401, 401,  204, 204, 204, 204, 204,  204, 204,  423]),
+    ("whoami",              [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+
+    ("organization_list",   [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("organization_create", [401, 401, 401,  403, 403, 403, 403, 403,  403, 201,  423]),
+    ("organization_show",   [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("organization_change", [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+    ("organization_delete", [401, 401, 401,  404, 403, 403, 403, 403,  404, 409,  423]),
+    ("organization_freeze", [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+    ("organization_thaw",   [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+
+    ("project_list",        [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("project_create",      [401, 401, 401,  404, 403, 403, 403, 403,  404, 201,  423]),
+    ("project_show",        [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("project_change",      [401, 401, 401,  404, 403, 403, 403, 200,  404, 200,  423]),
+    ("project_delete",      [401, 401, 401,  404, 403, 403, 403, 204,  404, 204,  423]),
+    ("project_freeze",      [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+    ("project_thaw",        [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+
+    ("member_list",         [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("member_show",         [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("member_set",          [401, 401, 401,  404, 403, 403, 403, 200,  404, 200,  423]),
+    ("member_delete",       [401, 401, 401,  404, 403, 403, 403, 204,  404, 204,  423]),
+
+    ("quota_list",          [401, 401, 401,  404, 200, 200, 200, 200,  200, 200,  423]),
+    ("quota_show",          [401, 401, 401,  404, 200, 200, 200, 200,  200, 200,  423]),
+    ("quota_set",           [401, 401, 401,  404, 403, 403, 403, 403,  200, 200,  423]),
+    ("quota_delete",        [401, 401, 401,  404, 403, 403, 403, 403,  204, 204,  423]),
+
+    // `stranger` and `owner` own projects, and may know who there is.
+    ("user_list",           [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("user_create",         [401, 401, 401,  403, 403, 403, 403, 403,  403, 201,  423]),
+    ("user_named",          [401, 401, 401,  200, 404, 200, 404, 200,  404, 200,  423]),
+    ("user_show",           [401, 401, 401,  403, 404, 200, 404, 403,  404, 200,  423]),
+    ("user_change",         [401, 401, 401,  403, 404, 200, 404, 403,  404, 200,  423]),
+    ("user_delete",         [401, 401, 401,  403, 404, 403, 404, 403,  404, 409,  423]),
+    ("user_password",       [401, 401, 401,  403, 404, 200, 404, 403,  404, 200,  423]),
+    ("user_freeze",         [401, 401, 401,  403, 404, 403, 404, 403,  404, 200,  423]),
+    ("user_thaw",           [401, 401, 401,  403, 404, 403, 404, 403,  404, 200,  423]),
+
+    ("token_list",          [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("token_create",        [401, 401, 401,  201, 201, 201, 201, 201,  201, 201,  423]),
+    ("token_show",          [401, 401, 401,  404, 404, 200, 404, 404,  404, 200,  423]),
+    ("token_delete",        [401, 401, 401,  404, 404, 204, 404, 404,  404, 204,  423]),
+    ("token_freeze",        [401, 401, 401,  404, 404, 403, 404, 404,  404, 200,  423]),
+    ("token_thaw",          [401, 401, 401,  404, 404, 403, 404, 404,  404, 200,  423]),
+
+    ("site_list",           [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("site_create",         [401, 401, 401,  403, 403, 403, 403, 403,  403, 201,  423]),
+    ("site_show",           [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("site_change",         [401, 401, 401,  403, 403, 403, 403, 403,  200, 200,  423]),
+    ("site_delete",         [401, 401, 401,  403, 403, 403, 403, 403,  403, 409,  423]),
+
+    ("operation_list",      [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("operation_show",      [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("event_list",          [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("event_stream",        [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("audit_head",          [401, 401, 401,  403, 403, 403, 403, 403,  403, 200,  423]),
+    ("audit_verify",        [401, 401, 401,  403, 403, 403, 403, 403,  403, 200,  423]),
+];
+
+#[test]
+fn the_table_has_every_operation_of_the_document_once_and_no_other() {
+    let table: Vec<String> = TABLE.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let once: BTreeSet<String> = table.iter().cloned().collect();
+    assert_eq!(table.len(), once.len(), "an operation is in the table twice");
+    assert_eq!(once, Document::shared().ids());
+}
+
+#[test]
+fn everybody_is_answered_as_the_table_says() {
+    run(memory(), |_| async {
+        let mut faults = Vec::new();
+        for (id, expected) in TABLE {
+            for (who, expected) in WHO.iter().zip(expected) {
+                let got = ask(id, who).await;
+                if got != *expected {
+                    faults.push(format!("{id} by {who}: {got}, not {expected}"));
+                }
+            }
+        }
+        assert!(faults.is_empty(), "{faults:#?}");
+    });
+}
+
+/// The status that `who` gets. Each asks in a world of its own, as many of these requests change it.
+async fn ask(id: &str, who: &str) -> u16 {
+    let world = World::new(Running::over(renkei_store::Store::memory()).await).await;
+    let operation = Document::shared().operation(id);
+    let path = world.path(&operation.path) + &query(id, &world);
+    let status = if id == "event_stream" {
+        let answer = world
+            .by(who)
+            .open(operation.method.clone(), &path, Default::default())
+            .await;
+        answer.status().as_u16()
+    } else {
+        let reply = world
+            .by(who)
+            .ask(operation.method.clone(), &path, body(id, &world))
+            .await;
+        reply.status
+    };
+    world.running.hub.stop();
+    status
+}
+
+fn query(id: &str, world: &World) -> String {
+    match id {
+        "event_list" | "event_stream" => format!("?project={}", world.project),
+        _ => String::new(),
+    }
+}
+
+/// A body with which the request can be done.
+fn body(id: &str, world: &World) -> Option<Value> {
+    let body = match id {
+        "session_create" => json!({"name": "member", "password": PASSWORD}),
+        "organization_create" => json!({"name": "academy"}),
+        "organization_change" => json!({"description": "founded 1877"}),
+        "project_create" => json!({"organization": world.organization, "name": "survey"}),
+        "project_change" => json!({"contact": "lab@example.org"}),
+        "member_set" => json!({"role": "operator"}),
+        "quota_set" => json!({"limit": {"vms": 9}}),
+        "user_create" => json!({"name": "newcomer"}),
+        "user_change" => json!({"full_name": "Member of the Lab"}),
+        "user_password" => json!({"current": PASSWORD, "new": "eleven boats of straw"}),
+        "token_create" => json!({"name": "nightly", "scopes": ["*:read"]}),
+        "site_create" => json!({"name": "osaka"}),
+        "site_change" => json!({"description": "by the lake"}),
+        "organization_freeze" | "project_freeze" | "user_freeze" | "token_freeze" => json!({"reason": "an incident"}),
+        _ => return None,
+    };
+    Some(body)
+}
