@@ -174,6 +174,12 @@ impl Connection {
         self.rtt
     }
 
+    /// Whether the login is known to be through. An ssh command logs in for each channel and does not tell.
+    #[must_use]
+    pub fn is_logged_in(&self) -> bool {
+        matches!(self.inner, Inner::Ssh(_))
+    }
+
     /// How many times this connection has waited for the far side so far, without the TCP handshake.
     #[must_use]
     pub fn round_trips(&self) -> u32 {

@@ -6,9 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::attrs::Attrs;
 use super::buf::WriteBuf;
@@ -19,7 +21,6 @@ use super::pending::Pending;
 use super::pump::{self, Sink, Source};
 use super::queue::SMALL_WRITE;
 use super::reply::{Entry, Handle, Payload, Reply, Wanted, convert};
-use super::start::{self, Session};
 use crate::channel::ByteChannel;
 
 /// An SFTP session over one channel.
@@ -28,7 +29,8 @@ use crate::channel::ByteChannel;
 /// dropped may then not have been sent. Must be started and dropped within a tokio runtime.
 ///
 /// Operations that are extensions of the protocol answer [`StatusCode::OpUnsupported`](super::StatusCode::OpUnsupported)
-/// without asking if the server did not announce them, see [`extensions`](Sftp::extensions).
+/// without asking if the server did not announce them, see [`extensions`](Sftp::extensions); before that is known they are
+/// asked, and the server says it.
 #[derive(Clone)]
 pub struct Sftp {
     client: Arc<Client>,
@@ -38,8 +40,6 @@ pub struct Sftp {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) pending: Arc<Pending>,
-    limits: Limits,
-    extensions: Extensions,
     tasks: [AbortHandle; 2],
 }
 
@@ -50,6 +50,15 @@ impl Drop for Client {
         }
         self.pending.close(SftpError::Lost(LostReason::Dropped));
     }
+}
+
+/// How a session is begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening {
+    /// Limits that an earlier session was told.
+    pub(super) known: Option<Limits>,
+    /// How long the server may take to begin.
+    pub(super) patience: Duration,
 }
 
 /// A copy of a range within the server, see [`Sftp::copy_data`].
@@ -68,60 +77,72 @@ pub struct CopyRange<'a> {
 }
 
 impl Sftp {
-    /// Begins a session on a channel to an SFTP server: agrees on version 3 and asks for the server's limits.
+    /// Begins a session on a channel to an SFTP server, which may take `patience` to agree on version 3 and to tell its
+    /// limits.
     ///
-    /// Takes one round trip. Has no time limit of its own.
-    ///
-    /// # Errors
-    /// [`SftpError::Lost`] if the channel ends, with what the far side said; [`SftpError::Protocol`] if what answers is no
-    /// SFTP server of version 3.
-    pub async fn start(channel: ByteChannel) -> Result<Sftp, SftpError> {
+    /// Waits for nothing: requests may be made at once and go out behind INIT. Those of a session that never begins are
+    /// [`LostReason::NotBegun`], and [`ready`](Self::ready) says why.
+    #[must_use]
+    pub fn start(channel: ByteChannel, patience: Duration) -> Sftp {
         let (sink, source) = channel.split();
-        Sftp::start_over(sink, source, None).await
+        Sftp::start_over(sink, source, Opening { known: None, patience })
     }
 
-    /// Begins another session with a server whose limits are known from a first one: they are not asked again.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn start_like(first: &Sftp, channel: ByteChannel) -> Result<Sftp, SftpError> {
+    /// Begins another session with a server: what a first one was told of its limits is not asked again.
+    #[must_use]
+    pub fn start_like(first: &Sftp, channel: ByteChannel, patience: Duration) -> Sftp {
         let (sink, source) = channel.split();
-        Sftp::start_over(sink, source, Some(first.limits())).await
+        let known = first.is_ready().then(|| first.limits());
+        Sftp::start_over(sink, source, Opening { known, patience })
     }
 
-    pub(super) async fn start_over(
-        mut sink: impl Sink,
-        mut source: impl Source,
-        known: Option<Limits>,
-    ) -> Result<Sftp, SftpError> {
-        let Session {
-            extensions,
-            limits,
-            deframer,
-        } = start::session(&mut sink, &mut source, known).await?;
-        let pending = Arc::new(Pending::new(limits.max_packet));
+    pub(super) fn start_over(sink: impl Sink, source: impl Source, opening: Opening) -> Sftp {
+        let pending = Arc::new(Pending::new(opening.known));
+        let until = Instant::now() + opening.patience;
         let writer = tokio::spawn(pump::write(Arc::clone(&pending), sink));
-        let reader = tokio::spawn(pump::read(Arc::clone(&pending), source, deframer));
-        Ok(Sftp {
+        let reader = tokio::spawn(pump::read(Arc::clone(&pending), source, until));
+        Sftp {
             client: Arc::new(Client {
                 pending,
-                limits,
-                extensions,
                 tasks: [writer.abort_handle(), reader.abort_handle()],
             }),
-        })
+        }
     }
 
-    /// The largest requests that the server takes; defaults that every server takes if it does not tell.
+    /// Waits until the session has begun: a round trip after its start, and never after a first reply.
+    ///
+    /// # Errors
+    /// [`SftpError::Lost`] if the channel ended before, with what the far side said, or [`LostReason::Silent`] if nothing
+    /// came in time; [`SftpError::Protocol`] if what answers is no SFTP server of version 3.
+    pub async fn ready(&self) -> Result<(), SftpError> {
+        self.client.pending.begun().await.map(drop)
+    }
+
+    /// Whether the session has begun.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.client.pending.agreed(), Some(Ok(_)))
+    }
+
+    /// Why the session did not begin, if that is so.
+    #[must_use]
+    pub fn start_error(&self) -> Option<SftpError> {
+        self.client.pending.agreed()?.as_ref().err().cloned()
+    }
+
+    /// The largest requests that the server takes; defaults that every server takes if it does not tell, and as long as
+    /// the session has not begun.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.client.limits
+        self.client.pending.limits()
     }
 
-    /// What the server offers besides the bare protocol.
-    #[must_use]
-    pub fn extensions(&self) -> &Extensions {
-        &self.client.extensions
+    /// What the server offers besides the bare protocol. Waits as [`ready`](Self::ready) does.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn extensions(&self) -> Result<Extensions, SftpError> {
+        self.client.pending.begun().await.map(|agreed| agreed.extensions)
     }
 
     /// Requests made so far, apart from those that began the session.
@@ -178,7 +199,7 @@ impl Sftp {
 
     /// Reads at most `len` bytes, and at most what the server allows, at `offset`; fewer may come. Empty at the file's end.
     pub fn read(&self, handle: &Handle, offset: u64, len: u32) -> Reply<Bytes> {
-        let asked = len.min(self.client.limits.max_read);
+        let asked = len.min(self.limits().max_read);
         let request = Request::Read {
             handle: &handle.0,
             offset,
@@ -353,7 +374,9 @@ impl Sftp {
         request: Extended<'_>,
         convert: fn(Payload) -> Result<T, SftpError>,
     ) -> Reply<T> {
-        if !self.client.extensions.offer(&request) {
+        if let Some(Ok(agreed)) = self.client.pending.agreed()
+            && !agreed.extensions.offer(&request)
+        {
             let error = SftpError::unsupported(request.name());
             return Reply::new(&self.client, Err(error), convert);
         }
@@ -364,8 +387,7 @@ impl Sftp {
 impl fmt::Debug for Sftp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sftp")
-            .field("limits", &self.client.limits)
-            .field("extensions", &self.client.extensions)
+            .field("agreed", &self.client.pending.agreed())
             .field("end", &self.client.pending.end())
             .finish_non_exhaustive()
     }

@@ -216,6 +216,10 @@ pub enum LostReason {
     SendFailed,
     /// The last owner of the client let it go.
     Dropped,
+    /// The server is connected and did not begin the session in time.
+    Silent,
+    /// The session never began and counts as having carried out nothing; why is told by [`Sftp::ready`](super::Sftp::ready).
+    NotBegun,
 }
 
 impl fmt::Display for LostReason {
@@ -236,6 +240,8 @@ impl fmt::Display for LostReason {
             }
             LostReason::SendFailed => f.write_str("it takes no more data"),
             LostReason::Dropped => f.write_str("it was let go"),
+            LostReason::Silent => f.write_str("the server starts no SFTP"),
+            LostReason::NotBegun => f.write_str("it did not begin"),
         }
     }
 }

@@ -70,6 +70,7 @@ fn judge(packet: &Bytes) {
         Wanted::OneName,
         Wanted::Attrs,
         Wanted::StatVfs,
+        Wanted::Limits,
     ] {
         let _ = wanted.check(&payload);
     }

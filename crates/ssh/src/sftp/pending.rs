@@ -4,7 +4,7 @@
 //! Wakers are called after the lock is given back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -12,9 +12,11 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::error::{LostReason, ProtocolError, SftpError};
-use super::packet::Request;
+use super::extensions::{Extensions, Limits};
+use super::packet::{Extended, Request};
 use super::queue::Queue;
 use super::reply::{Payload, Wanted};
+use super::start::{Agreed, Start};
 
 /// A slot's number takes the low bits of a request id.
 const SLOT_BITS: u32 = 20;
@@ -26,7 +28,10 @@ const MAX_IN_FLIGHT: usize = 1 << SLOT_BITS;
 #[derive(Debug)]
 pub(super) struct Pending {
     state: Mutex<State>,
-    max_packet: usize,
+    /// How the start of the session came out, once it has.
+    agreed: OnceLock<Result<Agreed, SftpError>>,
+    /// Told when that is known.
+    begun: Notify,
     ended: Notify,
     pub(super) requests: AtomicU64,
     pub(super) bytes_in: AtomicU64,
@@ -40,6 +45,7 @@ struct State {
     generation: u32,
     queue: Queue,
     writer: Option<Waker>,
+    start: Start,
     end: Option<SftpError>,
 }
 
@@ -61,16 +67,34 @@ enum Progress {
 }
 
 impl Pending {
-    pub(super) fn new(max_packet: u32) -> Pending {
+    /// A session that begins: INIT is queued, and the question for limits that are not `known`.
+    ///
+    /// It is asked before it is known whether the server announces it. One that does not know an extension says so in a
+    /// status (draft-ietf-secsh-filexfer-02 section 8).
+    pub(super) fn new(known: Option<Limits>) -> Pending {
+        let mut state = State {
+            slots: Slab::new(),
+            generation: 0,
+            queue: Queue::new(),
+            writer: None,
+            start: Start {
+                extensions: None,
+                limits: known,
+            },
+            end: None,
+        };
+        state.queue.push_init();
+        if known.is_none() {
+            let request = Request::Extended(Extended::Limits);
+            // The first request of a session: nothing can be in its way.
+            let _ = state.submit(Wanted::Limits, Progress::Waiting(None), |id, queue| {
+                queue.push(id, &request, usize::MAX)
+            });
+        }
         Pending {
-            state: Mutex::new(State {
-                slots: Slab::new(),
-                generation: 0,
-                queue: Queue::new(),
-                writer: None,
-                end: None,
-            }),
-            max_packet: max_packet as usize,
+            state: Mutex::new(state),
+            agreed: OnceLock::new(),
+            begun: Notify::new(),
             ended: Notify::new(),
             requests: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -93,10 +117,9 @@ impl Pending {
         wanted: Wanted,
         push: impl FnOnce(u32, &mut Queue, usize) -> Result<(), SftpError>,
     ) -> Result<u32, SftpError> {
+        let max_packet = self.limits().max_packet as usize;
         let mut state = self.lock();
-        let id = state.submit(wanted, Progress::Waiting(None), |id, queue| {
-            push(id, queue, self.max_packet)
-        })?;
+        let id = state.submit(wanted, Progress::Waiting(None), |id, queue| push(id, queue, max_packet))?;
         let writer = state.writer.take();
         drop(state);
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -138,6 +161,7 @@ impl Pending {
             // Handles that nobody wants are being closed.
             wakers.extend(state.writer.take());
         }
+        self.agree(&state.start);
         drop(state);
         for waker in wakers.drain(..) {
             waker.wake();
@@ -145,13 +169,62 @@ impl Pending {
         outcome
     }
 
+    /// The server's VERSION has come.
+    pub(super) fn announced(&self, extensions: Extensions) {
+        let mut state = self.lock();
+        state.start.extensions = Some(extensions);
+        self.agree(&state.start);
+    }
+
+    fn agree(&self, start: &Start) {
+        if self.agreed.get().is_none()
+            && let Some(agreed) = start.agreed()
+            && self.agreed.set(Ok(agreed)).is_ok()
+        {
+            self.begun.notify_waiters();
+        }
+    }
+
+    /// How the start came out, if that is known.
+    pub(super) fn agreed(&self) -> Option<&Result<Agreed, SftpError>> {
+        self.agreed.get()
+    }
+
+    /// Waits until what was agreed on is known, or why nothing was.
+    pub(super) async fn begun(&self) -> Result<Agreed, SftpError> {
+        loop {
+            let notified = self.begun.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(agreed) = self.agreed.get() {
+                return agreed.clone();
+            }
+            notified.await;
+        }
+    }
+
+    /// What every server takes until its own limits are known.
+    pub(super) fn limits(&self) -> Limits {
+        match self.agreed.get() {
+            Some(Ok(agreed)) => agreed.limits,
+            _ => Limits::default(),
+        }
+    }
+
     /// Ends everything: replies not yet there become this error, and so does every later request. The first call counts.
+    ///
+    /// Where the session has not begun, it is the start that failed of this; the requests may be made of another session.
     pub(super) fn close(&self, reason: SftpError) {
         let mut state = self.lock();
         if state.end.is_some() {
             return;
         }
-        state.end = Some(reason);
+        let never_began = self.agreed.set(Err(reason.clone())).is_ok();
+        state.end = Some(if never_began {
+            SftpError::Lost(LostReason::NotBegun)
+        } else {
+            reason
+        });
         state.queue = Queue::default();
         let mut wakers: Vec<Waker> = state.writer.take().into_iter().collect();
         state.slots.retain(|_, slot| match &mut slot.progress {
@@ -166,6 +239,7 @@ impl Pending {
         for waker in wakers {
             waker.wake();
         }
+        self.begun.notify_waiters();
         self.ended.notify_waiters();
     }
 
@@ -186,7 +260,10 @@ impl Pending {
             // Registered before the look at the state, so that an end between the two is not missed.
             notified.as_mut().enable();
             if let Some(end) = self.end() {
-                return end;
+                return match self.agreed.get() {
+                    Some(Err(reason)) => reason.clone(),
+                    _ => end,
+                };
             }
             notified.await;
         }
@@ -281,6 +358,15 @@ impl State {
             .filter(|slot| slot.id == id)
             .ok_or(ProtocolError::UnknownId(id))?;
         slot.wanted.check(&payload)?;
+        if let Wanted::Limits = slot.wanted {
+            self.slots.remove(key);
+            self.start.limits = Some(match payload {
+                Payload::Extended(body) => Limits::decode(&body)?,
+                // A server that refuses to tell them has the default ones.
+                _ => Limits::default(),
+            });
+            return Ok(None);
+        }
         match &mut slot.progress {
             Progress::Waiting(waker) => {
                 let waker = waker.take();

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::error::{LostReason, SftpError};
 use super::frame::Deframer;
 use super::pending::Pending;
 use super::reply::Payload;
+use super::start;
 use crate::channel::{ByteReceiver, ByteSender};
 
 /// The direction towards the server: a channel's, or a script's in tests.
@@ -57,7 +59,7 @@ impl Source for ByteReceiver {
 }
 
 /// How long the reader may take to learn why sending failed; it knows better.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Sends what is queued until the client ends.
 pub(super) async fn write(pending: Arc<Pending>, mut sink: impl Sink) {
@@ -83,8 +85,10 @@ pub(super) async fn write(pending: Arc<Pending>, mut sink: impl Sink) {
     }
 }
 
-/// Reads replies until the channel ends or the server breaks the protocol.
-pub(super) async fn read(pending: Arc<Pending>, mut source: impl Source, mut deframer: Deframer) {
+/// Reads replies until the channel ends or the server breaks the protocol, or has not begun by `until`.
+pub(super) async fn read(pending: Arc<Pending>, mut source: impl Source, until: Instant) {
+    let mut deframer = Deframer::new();
+    let mut is_announced = false;
     let mut replies = Vec::new();
     let mut wakers = Vec::new();
     let reason = loop {
@@ -92,6 +96,16 @@ pub(super) async fn read(pending: Arc<Pending>, mut source: impl Source, mut def
         loop {
             match deframer.next_packet() {
                 Ok(None) => break,
+                Ok(Some(packet)) if !is_announced => match start::read_version(&packet) {
+                    Ok(extensions) => {
+                        is_announced = true;
+                        pending.announced(extensions);
+                    }
+                    Err(error) => {
+                        broken = Some(error);
+                        break;
+                    }
+                },
                 Ok(Some(packet)) => match Payload::decode(&packet) {
                     Ok(reply) => replies.push(reply),
                     Err(error) => {
@@ -112,7 +126,15 @@ pub(super) async fn read(pending: Arc<Pending>, mut source: impl Source, mut def
         if let Some(error) = broken {
             break SftpError::Protocol(error);
         }
-        match source.recv().await {
+        let received = if pending.agreed().is_some() {
+            source.recv().await
+        } else {
+            match tokio::time::timeout_at(until, source.recv()).await {
+                Ok(received) => received,
+                Err(_) => break SftpError::Lost(LostReason::Silent),
+            }
+        };
+        match received {
             Some(chunk) => {
                 pending.bytes_in.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 deframer.push(chunk);

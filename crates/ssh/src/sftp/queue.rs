@@ -36,6 +36,11 @@ impl Queue {
         self.pieces.is_empty() && self.tail.is_empty()
     }
 
+    /// Appends the packet that begins a session.
+    pub(super) fn push_init(&mut self) {
+        packet::encode_init(&mut self.tail);
+    }
+
     /// Appends a small request. One that is longer than `max` bytes is an error and leaves nothing behind.
     pub(super) fn push(&mut self, id: u32, request: &Request<'_>, max: usize) -> Result<(), SftpError> {
         let start = self.tail.len();

@@ -11,7 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::attrs::Attrs;
 use super::client::Client;
 use super::error::{LostReason, ProtocolError, SftpError, StatusCode};
-use super::extensions::StatVfs;
+use super::extensions::{Limits, StatVfs};
 use super::packet::{self, Answer, Name};
 use super::wire::Malformed;
 
@@ -49,6 +49,7 @@ pub(super) enum Wanted {
     OneName,
     Attrs,
     StatVfs,
+    Limits,
 }
 
 /// An answer that owns its parts.
@@ -163,12 +164,15 @@ impl Wanted {
             (Wanted::StatVfs, Payload::Extended(body)) => {
                 return StatVfs::decode(body).map(drop).map_err(ProtocolError::from);
             }
+            (Wanted::Limits, Payload::Extended(body)) => {
+                return Limits::decode(body).map(drop).map_err(ProtocolError::from);
+            }
             (Wanted::Status, _) => "status",
             (Wanted::Handle, _) => "handle",
             (Wanted::Data { .. }, _) => "data",
             (Wanted::Names | Wanted::OneName, _) => "name",
             (Wanted::Attrs, _) => "attributes",
-            (Wanted::StatVfs, _) => "extended reply",
+            (Wanted::StatVfs | Wanted::Limits, _) => "extended reply",
         };
         Err(payload.unexpected(wanted))
     }

@@ -1,78 +1,39 @@
 //! The start of a session: versions, extensions, limits.
+//!
+//! Nobody waits for it before asking something else: the first requests go out behind INIT, and a server answers packets in
+//! their order, so what was agreed on is known when the first of them is answered.
 
-use bytes::{Bytes, BytesMut};
-
-use super::error::{LostReason, ProtocolError, SftpError, StatusCode};
+use super::error::ProtocolError;
 use super::extensions::{Extensions, Limits};
-use super::frame::Deframer;
-use super::packet::{self, Answer, Extended, Request, Version};
-use super::pump::{GRACE, Sink, Source};
+use super::packet::{self, Version};
 
 /// What was agreed on.
-#[derive(Debug)]
-pub(super) struct Session {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Agreed {
     pub(super) extensions: Extensions,
     pub(super) limits: Limits,
-    /// May hold bytes that came behind the last packet.
-    pub(super) deframer: Deframer,
 }
 
-/// Agrees on version 3 and asks for the server's limits if they are not `known`.
-///
-/// The question goes out together with INIT, before it is known whether the server announces it: that spares a round
-/// trip. A server answers packets in their order, and one that does not know an extension says so in a status
-/// (draft-ietf-secsh-filexfer-02 section 8); what it says counts only if it was announced.
-pub(super) async fn session(
-    sink: &mut impl Sink,
-    source: &mut impl Source,
-    known: Option<Limits>,
-) -> Result<Session, SftpError> {
-    let mut deframer = Deframer::new();
-    let mut out = BytesMut::new();
-    packet::encode_init(&mut out);
-    if known.is_none() {
-        Request::Extended(Extended::Limits).encode(0, &mut out);
-    }
-    send(sink, source, out.freeze()).await?;
-    let extensions = read_version(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?;
-    let told = match known {
-        Some(known) => known,
-        None => read_limits(&recv(source, &mut deframer).await?).map_err(SftpError::Protocol)?,
-    };
-    Ok(Session {
-        extensions,
-        limits: if extensions.limits { told } else { Limits::default() },
-        deframer,
-    })
+/// What of it is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// Announced by VERSION, once that has come.
+    pub(super) extensions: Option<Extensions>,
+    /// Told by the server, or by an earlier session with it.
+    pub(super) limits: Option<Limits>,
 }
 
-/// Sends a packet of the session's start. If that fails, the receiving direction knows why.
-async fn send(sink: &mut impl Sink, source: &mut impl Source, packet: Bytes) -> Result<(), SftpError> {
-    if sink.send(packet).await.is_ok() {
-        return Ok(());
-    }
-    let rest = async { while source.recv().await.is_some() {} };
-    let reason = match tokio::time::timeout(GRACE, rest).await {
-        Ok(()) => source.reason(),
-        Err(_) => LostReason::SendFailed,
-    };
-    Err(SftpError::Lost(reason))
-}
-
-/// The next packet of the session's start.
-async fn recv(source: &mut impl Source, deframer: &mut Deframer) -> Result<Bytes, SftpError> {
-    loop {
-        if let Some(packet) = deframer.next_packet().map_err(SftpError::Protocol)? {
-            return Ok(packet);
-        }
-        match source.recv().await {
-            Some(chunk) => deframer.push(chunk),
-            None => return Err(SftpError::Lost(source.reason())),
-        }
+impl Start {
+    /// All of it, once both answers have come. Limits count only if VERSION announced that they are told.
+    pub(super) fn agreed(&self) -> Option<Agreed> {
+        let (extensions, told) = (self.extensions?, self.limits?);
+        let limits = if extensions.limits { told } else { Limits::default() };
+        Some(Agreed { extensions, limits })
     }
 }
 
-fn read_version(packet: &[u8]) -> Result<Extensions, ProtocolError> {
+/// Reads the first packet of a server.
+pub(super) fn read_version(packet: &[u8]) -> Result<Extensions, ProtocolError> {
     if let Some(&got) = packet.first().filter(|&&got| got != packet::VERSION_TYPE) {
         return Err(ProtocolError::NotVersion(got));
     }
@@ -85,17 +46,4 @@ fn read_version(packet: &[u8]) -> Result<Extensions, ProtocolError> {
         extensions.announce(name, version);
     }
     Ok(extensions)
-}
-
-/// A server that refuses to tell its limits has the default ones.
-fn read_limits(packet: &[u8]) -> Result<Limits, ProtocolError> {
-    match Answer::decode(packet)? {
-        (0, Answer::Extended(body)) => Ok(Limits::decode(body)?),
-        (0, Answer::Status { code, .. }) if code != StatusCode::Ok => Ok(Limits::default()),
-        (0, other) => Err(ProtocolError::UnexpectedType {
-            wanted: "extended reply",
-            got: other.packet_type(),
-        }),
-        (id, _) => Err(ProtocolError::UnknownId(id)),
-    }
 }

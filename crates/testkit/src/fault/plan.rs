@@ -131,7 +131,7 @@ pub enum Fault {
     DieAt(u64),
     /// From this request of a connection on it reads, and answers nothing.
     MuteFrom(u64),
-    /// Replies come in another order, drawn from this seed, as far as the client lets them pile up.
+    /// Replies after the first come in another order, drawn from this seed, as far as the client lets them pile up.
     Reorder(u64),
     /// Each listing also has a file of this name, eight bytes long; if the client asks for it, it is there.
     Name(Vec<u8>),

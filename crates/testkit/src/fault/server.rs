@@ -1,6 +1,7 @@
 //! The server's loop: a packet in, its packets out.
 
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::mem;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -35,6 +36,7 @@ pub fn serve(input: impl Read, output: impl Write, plan: &Plan, folder: &Path) -
         sink: BufWriter::with_capacity(1 << 18, output),
         held: vec![],
         order,
+        begun: false,
     };
     Server {
         faults,
@@ -170,11 +172,13 @@ struct Output<W: Write> {
     sink: BufWriter<W>,
     held: Vec<Vec<u8>>,
     order: Option<Rng>,
+    /// The version is answered first, whatever the order of the rest: no server has a session to answer in before.
+    begun: bool,
 }
 
 impl<W: Write> Output<W> {
     fn send(&mut self, packet: Vec<u8>) -> Result<()> {
-        if self.order.is_none() {
+        if self.order.is_none() || !mem::replace(&mut self.begun, true) {
             self.sink.write_all(&packet)?;
             return Ok(());
         }

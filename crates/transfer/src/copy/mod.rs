@@ -26,7 +26,7 @@ use renkei_plan::tune::{Lanes, Tuner};
 use renkei_ssh::{Dialer, Prompt};
 
 use self::endpoint::landing::{self, Standing, Target};
-use self::endpoint::places::{self, Place, TargetSide};
+use self::endpoint::places::{self, Place, TargetFound, TargetSide};
 use self::endpoint::publish::TempNames;
 use self::endpoint::same;
 use self::endpoint::sources::{self, Found};
@@ -38,9 +38,9 @@ use self::proof::{Proof, Settlement};
 pub use self::resume::drop::resume_drop;
 use self::resume::log::Log;
 use self::resume::opening;
-use self::server::Server;
 use self::server::sessions::Attendance;
 use self::server::silence;
+use self::server::{Line, LineError, Server};
 use self::shared::{Parts, Shared};
 pub use self::stop::Stop;
 use self::stop::StopReason;
@@ -153,7 +153,27 @@ impl Copy {
             Some(server) => TargetSide::Far(server),
             None => TargetSide::Near,
         };
-        if let Err(end) = self.connect(&servers).await {
+        let firsts = match self.connect(&servers).await {
+            Ok(firsts) => firsts,
+            Err(end) => return end,
+        };
+        let sources = sources_of(&sides);
+        let attendance = self.attendance();
+        // The first look travels with what begins the sessions; it counts only if they begin.
+        let looking = attendance.keep(
+            sources.iter().chain(target_side.server()),
+            self.look(&sides, &target_side),
+        );
+        let mut looking = std::pin::pin!(futures_util::future::maybe_done(looking));
+        let begun = tokio::select! {
+            biased;
+            begun = begin(&firsts) => begun,
+            begun = async {
+                looking.as_mut().await;
+                begin(&firsts).await
+            } => begun,
+        };
+        if let Err(end) = begun {
             return end;
         }
         let ends = sides.iter().map(|side| journal_end(side.as_ref()));
@@ -172,7 +192,11 @@ impl Copy {
         };
         let all: Vec<_> = servers.known.iter().map(|(_, server)| Arc::clone(server)).collect();
         let copied = tokio::select! {
-            copied = self.copy_all(journey, &log) => copied,
+            copied = async {
+                looking.as_mut().await;
+                let looked = looking.as_mut().take_output().flatten();
+                self.copy_all(journey, looked, &log).await
+            } => copied,
             () = silence::lasts(&all, self.request.timeout) => {
                 self.stop.throw(StopReason::Lost);
                 return End::because(Ending::Lost, "the server is connected and answers nothing");
@@ -244,10 +268,10 @@ impl Copy {
         Ok(Some(server))
     }
 
-    /// The first session of every server, all at once.
-    async fn connect(&self, servers: &Servers) -> Result<(), End> {
+    /// The first session of every server, all at once; what begins them is on its way.
+    async fn connect(&self, servers: &Servers) -> Result<Vec<Line>, End> {
         let opens = async {
-            let opens = servers.known.iter().map(|(_, server)| server.open());
+            let opens = servers.known.iter().map(|(_, server)| server.open_early());
             futures_util::future::join_all(opens).await
         };
         tokio::pin!(opens);
@@ -255,15 +279,15 @@ impl Copy {
             opened = &mut opens => opened,
             () = self.open_beside(servers) => opens.await,
         };
-        for opened in opened {
-            if let Err(error) = opened {
-                return Err(match error {
-                    server::LineError::Connect(error) => unconnected(error),
-                    error => End::because(Ending::NotConnected, chain(&error)),
-                });
-            }
+        opened.into_iter().map(|opened| opened.map_err(unopened)).collect()
+    }
+
+    fn attendance(&self) -> Attendance<'_> {
+        Attendance {
+            ledger: &self.ledger,
+            stop: &self.stop,
+            timeout: self.request.timeout,
         }
-        Ok(())
     }
 
     /// When the way is known and the local sources are seen to be worth it, the first wave is opened at once.
@@ -284,17 +308,15 @@ impl Copy {
         server.open_beside(wave.saturating_sub(1));
     }
 
-    async fn copy_all(&self, journey: Journey<'_>, log: &Arc<Log>) -> Result<End, Refusal> {
+    /// `looked` is none if nothing worked for too long.
+    async fn copy_all(&self, journey: Journey<'_>, looked: Option<Looked>, log: &Arc<Log>) -> Result<End, Refusal> {
         let (sides, side) = (journey.sides, journey.target);
         let sources = sources_of(sides);
         let servers = || sources.iter().chain(side.server());
-        let attendance = Attendance {
-            ledger: &self.ledger,
-            stop: &self.stop,
-            timeout: self.request.timeout,
-        };
+        let attendance = self.attendance();
         let lost = || Refusal::Trouble(Trouble::Ended);
-        let prepared = attendance.keep(servers(), self.prepare(&journey, log)).await;
+        let looked = looked.ok_or_else(lost)?;
+        let prepared = attendance.keep(servers(), self.prepare(&journey, looked, log)).await;
         let Prepared { legs, proof, temps } = prepared.ok_or_else(lost)??;
         let mut serial = journey.first_serial;
         for (source, placed) in legs {
@@ -341,12 +363,13 @@ impl Copy {
         }
     }
 
-    /// Finds what there is and where it goes, and puts right what an earlier run left in the middle.
-    async fn prepare(&self, journey: &Journey<'_>, log: &Arc<Log>) -> Result<Prepared, Refusal> {
+    /// Decides where what was found goes, and puts right what an earlier run left in the middle.
+    async fn prepare(&self, journey: &Journey<'_>, looked: Looked, log: &Arc<Log>) -> Result<Prepared, Refusal> {
         let side = journey.target;
-        let found = self.find_sources(journey.sides).await?;
-        let (Location::Local(typed) | Location::Remote { path: typed, .. }) = &self.request.target;
-        let target = side.find(typed).await?;
+        for (path, trouble) in looked.missed {
+            self.ledger.failed(&path, &trouble);
+        }
+        let (found, target) = looked.found?;
         let asked = Target {
             path: &target.path,
             standing: target.standing,
@@ -375,7 +398,7 @@ impl Copy {
             .map(|(place, found)| (place.path.clone(), found.facts.is_dir()))
             .collect();
         sources::check_distinct(&distinct)?;
-        log.run(side.durability());
+        log.run(side.durability().await);
         for (index, landed) in (known.first..).zip(&landing.places) {
             if !known.is_written {
                 log.landed(index, &landed.path);
@@ -424,7 +447,23 @@ impl Copy {
         Ok(Prepared { legs, proof, temps })
     }
 
-    async fn find_sources(&self, sides: &[Option<Arc<Server>>]) -> Result<Vec<Found>, Refusal> {
+    /// Finds what the sources are and what stands at the target. Changes nothing and tells nothing.
+    async fn look(&self, sides: &[Option<Arc<Server>>], side: &TargetSide) -> Looked {
+        let mut missed = Vec::new();
+        let found = async {
+            let sources = self.find_sources(sides, &mut missed).await?;
+            let (Location::Local(typed) | Location::Remote { path: typed, .. }) = &self.request.target;
+            Ok((sources, side.find(typed).await?))
+        };
+        let found = found.await;
+        Looked { missed, found }
+    }
+
+    async fn find_sources(
+        &self,
+        sides: &[Option<Arc<Server>>],
+        missed: &mut Vec<(Vec<u8>, Trouble)>,
+    ) -> Result<Vec<Found>, Refusal> {
         let links = if self.request.follow {
             Links::Follow
         } else {
@@ -441,7 +480,7 @@ impl Copy {
                 Ok(more) => found.extend(more),
                 Err(trouble) if trouble.is_lost() => return Err(trouble.into()),
                 // The others are copied all the same.
-                Err(trouble) => self.ledger.failed(path, &trouble),
+                Err(trouble) => missed.push((path.clone(), trouble)),
             }
         }
         if found.is_empty() {
@@ -520,6 +559,13 @@ impl Copy {
     }
 }
 
+/// What the first look found.
+struct Looked {
+    /// Sources that cannot be copied.
+    missed: Vec<(Vec<u8>, Trouble)>,
+    found: Result<(Vec<Found>, TargetFound), Refusal>,
+}
+
 /// What one copy works with.
 struct Journey<'a> {
     sides: &'a [Option<Arc<Server>>],
@@ -586,6 +632,19 @@ fn same_server(a: &Option<Arc<Server>>, b: &Option<Arc<Server>>) -> bool {
         (None, None) => true,
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         _ => false,
+    }
+}
+
+/// Waits until the first sessions have begun.
+async fn begin(firsts: &[Line]) -> Result<(), End> {
+    let begun = futures_util::future::join_all(firsts.iter().map(Line::started)).await;
+    begun.into_iter().collect::<Result<(), _>>().map_err(unopened)
+}
+
+fn unopened(error: LineError) -> End {
+    match error {
+        LineError::Connect(error) => unconnected(error),
+        error => End::because(Ending::NotConnected, chain(&error)),
     }
 }
 

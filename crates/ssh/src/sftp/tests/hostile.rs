@@ -2,9 +2,9 @@
 
 use bytes::BytesMut;
 
-use super::peer::{Peer, encoded, status};
+use super::peer::{PATIENT, Peer, encoded, status};
 use crate::sftp::packet::{Answer, Name, OpenFlags, Request, Version};
-use crate::sftp::{Attrs, LostReason, Malformed, ProtocolError, SftpError, StatusCode};
+use crate::sftp::{Attrs, Limits, LostReason, Malformed, ProtocolError, Sftp, SftpError, StatusCode};
 
 const NAME: Name<'static> = Name {
     name: b"a",
@@ -198,7 +198,7 @@ async fn limits_that_cannot_be_are_not_believed() {
         let extensions: Vec<(&[u8], &[u8])> = vec![(b"limits@openssh.com", b"1"), (b"fsync@openssh.com", b"9")];
         Version { version: 3, extensions }.encode(&mut out);
         peer.send(&out);
-        let start = tokio::spawn(crate::sftp::Sftp::start_over(tx, rx, None));
+        let sftp = Sftp::start_over(tx, rx, PATIENT);
         peer.packet().await;
         assert!(matches!(
             Request::decode(&peer.packet().await),
@@ -206,10 +206,10 @@ async fn limits_that_cannot_be_are_not_believed() {
         ));
         let body = [u64::MAX, said, said, said].map(u64::to_be_bytes).concat();
         peer.answer(0, &Answer::Extended(&body));
-        let sftp = start.await.unwrap().unwrap();
+        let extensions = sftp.extensions().await.unwrap();
         assert_eq!(sftp.limits().max_write, expected);
         assert_eq!(sftp.limits().max_packet, 256 * 1024);
-        assert!(!sftp.extensions().fsync, "version 9 is not the one spoken");
+        assert!(!extensions.fsync, "version 9 is not the one spoken");
     }
 }
 
@@ -222,6 +222,7 @@ async fn limits_that_were_not_announced_do_not_count() {
     peer.send(&out);
     let body = [200_000_u64; 4].map(u64::to_be_bytes).concat();
     peer.answer(0, &Answer::Extended(&body));
-    let sftp = crate::sftp::Sftp::start_over(tx, rx, None).await.unwrap();
-    assert_eq!(sftp.limits(), crate::sftp::Limits::default());
+    let sftp = Sftp::start_over(tx, rx, PATIENT);
+    sftp.ready().await.unwrap();
+    assert_eq!(sftp.limits(), Limits::default());
 }

@@ -5,3 +5,4 @@ mod hostile;
 mod peer;
 mod pipeline;
 mod server;
+mod start;

@@ -1,11 +1,13 @@
 //! A server that a test plays itself, over an in-memory channel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use crate::channel::ChannelEnd;
+use crate::sftp::client::Opening;
 use crate::sftp::frame::Deframer;
 use crate::sftp::packet::{Answer, Request, Version, decode_init};
 use crate::sftp::pump::{SendFailed, Sink, Source};
@@ -32,6 +34,12 @@ impl Source for Rx {
         }
     }
 }
+
+/// A session whose server may take its time.
+pub(super) const PATIENT: Opening = Opening {
+    known: None,
+    patience: Duration::from_secs(600),
+};
 
 /// The far end of an in-memory channel.
 pub(super) struct Peer {
@@ -67,7 +75,8 @@ impl Peer {
         Version { version: 3, extensions }.encode(&mut out);
         peer.send(&out);
         peer.answer(0, &status(StatusCode::OpUnsupported));
-        let sftp = Sftp::start_over(tx, rx, None).await.unwrap();
+        let sftp = Sftp::start_over(tx, rx, PATIENT);
+        sftp.ready().await.unwrap();
         assert_eq!(decode_init(&peer.packet().await), Ok(3));
         assert!(matches!(
             Request::decode(&peer.packet().await),
@@ -82,9 +91,9 @@ impl Peer {
     pub(super) async fn greeted(greeting: &[u8]) -> Result<Sftp, SftpError> {
         let ((tx, rx), peer) = Peer::silent();
         peer.send(greeting);
-        let (_requests, sftp) = (peer.rx, Sftp::start_over(tx, rx, None));
+        let (_requests, sftp) = (peer.rx, Sftp::start_over(tx, rx, PATIENT));
         drop(peer.tx);
-        sftp.await
+        sftp.ready().await.map(|()| sftp)
     }
 
     /// The next request packet.

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -43,7 +44,8 @@ impl Server {
             .spawn()
             .unwrap();
         let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
-        let sftp = Sftp::start(ByteChannel::over_child(child).unwrap()).await.unwrap();
+        let sftp = Sftp::start(ByteChannel::over_child(child).unwrap(), Duration::from_secs(60));
+        sftp.ready().await.unwrap();
         Server { sftp, pid, dir }
     }
 
@@ -70,7 +72,7 @@ async fn the_server_tells_its_limits_and_extensions() {
         (262_144, 261_120, 261_120)
     );
     assert!(limits.max_handles.is_some());
-    let extensions = server.sftp.extensions();
+    let extensions = server.sftp.extensions().await.unwrap();
     assert!(extensions.posix_rename && extensions.fsync && extensions.hardlink && extensions.copy_data);
     assert!(extensions.statvfs && extensions.lsetstat && extensions.expand_path && extensions.limits);
 }

@@ -248,7 +248,8 @@ impl Base {
                 let make = |sftp: Sftp| {
                     let (from, path, temp) = (from.clone(), path.clone(), temp.clone());
                     async move {
-                        if !sftp.extensions().hardlink {
+                        let offered = sftp.extensions().await;
+                        if !offered.map_err(Trouble::far("make the hard link", &path))?.hardlink {
                             let reason = "the server makes no hard links".to_owned();
                             return Err(Trouble::Other { path, reason });
                         }

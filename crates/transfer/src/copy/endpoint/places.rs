@@ -52,12 +52,14 @@ impl TargetSide {
     }
 
     /// How what is acknowledged becomes durable here.
-    pub fn durability(&self) -> Durability {
-        let asked = self
-            .server()
-            .and_then(|server| server.first())
-            .is_none_or(|line| line.sftp.extensions().fsync);
-        if asked { Durability::Sync } else { Durability::Age }
+    pub async fn durability(&self) -> Durability {
+        let Some(line) = self.server().and_then(|server| server.first()) else {
+            return Durability::Sync;
+        };
+        match line.sftp.extensions().await {
+            Ok(offered) if !offered.fsync => Durability::Age,
+            _ => Durability::Sync,
+        }
     }
 
     /// What stands at the target as typed.

@@ -62,7 +62,8 @@ pub fn earlier_attempts(temp: &[u8]) -> Vec<Vec<u8>> {
 /// Renames `from` onto `to`, replacing a file or link that is there. `note` is told the name of an old file that is moved
 /// aside, before, and when that is over.
 pub async fn replace(sftp: &Sftp, from: &[u8], to: &[u8], note: &(dyn Fn(Aside<'_>) + Sync)) -> Result<(), Trouble> {
-    if sftp.extensions().posix_rename {
+    let offered = sftp.extensions().await.map_err(Trouble::far("rename to", to))?;
+    if offered.posix_rename {
         return sftp.posix_rename(from, to).await.map_err(Trouble::far("rename to", to));
     }
     // Onto nothing is the common case and costs one request.

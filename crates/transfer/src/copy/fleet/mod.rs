@@ -79,13 +79,13 @@ impl Lines {
     pub async fn open(route: &Route) -> Result<Self, LineError> {
         let open = |server: Option<Arc<Server>>| async move {
             match server {
-                Some(server) => server.open().await.map(Some),
+                Some(server) => server.open_for_lane().await.map(Some),
                 None => Ok(None),
             }
         };
         // Within one server a single session has both files, so that the server can copy by itself.
         if let (true, Some(server)) = (route.is_within_one(), &route.source) {
-            let line = server.open().await?;
+            let line = server.open_for_lane().await?;
             return Ok(Self {
                 source: Some(line.clone()),
                 target: Some(line),
@@ -98,19 +98,29 @@ impl Lines {
         })
     }
 
-    fn ends(&self, lane: LaneId) -> Ends {
+    fn ends(&self, lane: LaneId, route: &Route) -> Ends {
         let sftp = |line: &Option<Line>| line.as_ref().map(|line| line.sftp.clone());
-        Ends::new(lane, sftp(&self.source), sftp(&self.target))
+        let handles = route.servers().filter_map(|server| server.max_handles()).min();
+        Ends::new(lane, (sftp(&self.source), sftp(&self.target)), handles)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Line> {
+        self.source.iter().chain(&self.target)
+    }
+
+    /// Whether the sessions have begun.
+    fn are_started(&self) -> bool {
+        self.all().all(|line| line.sftp.is_ready())
+    }
+
+    /// Why one of the sessions did not begin.
+    fn start_error(&self) -> Option<LineError> {
+        self.all().find_map(|line| line.sftp.start_error()).map(LineError::from)
     }
 
     fn rtt(&self) -> Duration {
         let rtt = |line: &Line| line.connection.rtt();
-        self.source
-            .iter()
-            .chain(&self.target)
-            .map(rtt)
-            .max()
-            .unwrap_or(Duration::from_micros(100))
+        self.all().map(rtt).max().unwrap_or(Duration::from_micros(100))
     }
 }
 
@@ -214,12 +224,15 @@ impl Fleet {
         self.next += 1;
         self.shared.plan().lane_up(id, lines.rtt(), self.shared.now());
         let (reset, is_reset) = watch::channel(false);
-        let work = lane::work(Arc::clone(&self.shared), lines.ends(id), is_reset);
+        let work = lane::work(Arc::clone(&self.shared), lines.ends(id, &self.route), is_reset);
         self.ends.spawn(async move { (id, work.await) });
         self.lanes.insert(id, Working { reset, lines });
-        let now = self.shared.now();
-        self.up_since.get_or_insert(now);
         self.tell_connections();
+    }
+
+    /// Lanes whose sessions have begun. The others have work already: its first requests travel with what begins them.
+    fn up(&self) -> u32 {
+        self.lanes.values().filter(|lane| lane.lines.are_started()).count() as u32
     }
 
     /// Runs until there is nothing more to do.
@@ -243,7 +256,7 @@ impl Fleet {
             if now.saturating_sub(told) >= TELL {
                 told = now;
                 let reach = Reach {
-                    lanes: self.lanes.len() as u32,
+                    lanes: self.up(),
                     rtt: self.route.rtt().unwrap_or_default(),
                     target_is_far: self.route.target.is_some(),
                 };
@@ -278,7 +291,10 @@ impl Fleet {
                 let _ = lane.reset.send(true);
             }
         }
-        let (up, opening) = (self.lanes.len() as u32, self.opening.len() as u32);
+        let up = self.up();
+        let opening = (self.lanes.len() + self.opening.len()) as u32 - up;
+        self.up_since = (up > 0).then(|| self.up_since.unwrap_or(now));
+        self.tell_connections();
         self.look_for_progress(now);
         if up == 0 {
             let since = *self.futile_since.get_or_insert(now);
@@ -343,7 +359,7 @@ impl Fleet {
             Ok(lines) => self.join(lines),
             Err(error) => {
                 let reason = chain(&error);
-                let up = self.lanes.len() as u32;
+                let up = self.up();
                 let kind = match &error {
                     LineError::Connect(error) => Some(error.kind()),
                     LineError::Sftp(_) | LineError::Silent | LineError::NotWanted => None,
@@ -375,11 +391,19 @@ impl Fleet {
 
     fn ended(&mut self, id: LaneId, end: LaneEnd) {
         let Some(lane) = self.lanes.remove(&id) else { return };
+        let start_error = lane.lines.start_error();
         match end {
             LaneEnd::Idle => self.spare.push(lane.lines),
             LaneEnd::Lost | LaneEnd::Stopped => self.part(&lane.lines, end),
         }
-        if self.lanes.is_empty() {
+        if let (LaneEnd::Lost, Some(error)) = (end, start_error) {
+            self.tell_connections();
+            if !self.shared.plan().is_complete() {
+                self.opened(Err(error));
+            }
+            return;
+        }
+        if self.up() == 0 {
             self.up_since = None;
             if end == LaneEnd::Lost && self.futile_since.is_some() {
                 self.not_before = self.shared.now() + self.pause;
@@ -412,7 +436,7 @@ impl Fleet {
     }
 
     fn tell_connections(&self) {
-        self.shared.ledger.connections.store(self.lanes.len() as u32, Relaxed);
+        self.shared.ledger.connections.store(self.up(), Relaxed);
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn copy(shared: &Arc<Shared>, ends: &Ends, items: &[Arc<Item>]) -> Vec
     shared
         .log
         .begin(items.iter().map(Arc::as_ref), &shared.temps, shared.request.in_place);
-    let (stored, hashes) = if ends.copies_by_itself(shared) && !shared.request.in_place {
+    let (stored, hashes) = if ends.copies_by_itself(shared).await && !shared.request.in_place {
         shared.ledger.content_begins();
         let stored = join_all(items.iter().map(|item| there::copy(shared, ends, item))).await;
         (stored, vec![None; items.len()])
@@ -158,11 +158,11 @@ async fn load_far(shared: &Shared, ends: &Ends, item: &Item) -> Result<Content, 
     let sftp = ends.source()?;
     let _open = ends.open_one().await?;
     let path = item.source.path();
-    let most = u64::from(shared.request_size(sftp.limits().max_read));
     let handle = sftp
         .open(&path, OpenFlags::READ, &Attrs::none())
         .await
         .map_err(Trouble::far("open", &path))?;
+    let most = u64::from(shared.request_size(sftp.limits().max_read));
     let wanted = item.facts.size + 1;
     let mut reads = Vec::new();
     let mut offset = 0;

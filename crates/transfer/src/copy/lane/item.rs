@@ -55,10 +55,9 @@ pub struct Ends {
 }
 
 impl Ends {
-    pub fn new(lane: LaneId, source: Option<Sftp>, target: Option<Sftp>) -> Self {
-        let handles = |sftp: &Sftp| sftp.limits().max_handles;
-        let fewest = source.iter().chain(&target).filter_map(handles).min();
-        let open = fewest.map_or(Semaphore::MAX_PERMITS as u64, |most| {
+    /// `handles` is how many the servers allow in a session.
+    pub fn new(lane: LaneId, (source, target): (Option<Sftp>, Option<Sftp>), handles: Option<u64>) -> Self {
+        let open = handles.map_or(Semaphore::MAX_PERMITS as u64, |most| {
             most.saturating_sub(OTHER_HANDLES).max(most / 4).max(1)
         });
         let open = usize::try_from(open).map_or(Semaphore::MAX_PERMITS, |open| open.min(Semaphore::MAX_PERMITS));
@@ -67,6 +66,14 @@ impl Ends {
             source,
             target,
             open_files: Arc::new(Semaphore::new(open)),
+        }
+    }
+
+    /// Returns when the sessions have begun, or will never begin.
+    pub async fn begun(&self) {
+        for session in [&self.source, &self.target].into_iter().flatten() {
+            // A session that does not begin ends, and with it the lane.
+            let _ = session.ready().await;
         }
     }
 
@@ -85,16 +92,16 @@ impl Ends {
 
     /// Whether both files are at one session whose server copies by itself. Not where the content has to be seen here,
     /// or a rate be kept.
-    pub fn copies_by_itself(&self, shared: &Shared) -> bool {
+    pub async fn copies_by_itself(&self, shared: &Shared) -> bool {
         let (Some(source), Some(target)) = (&self.source, &self.target) else {
             return false;
         };
         source.is_same(target)
-            && source.extensions().copy_data
             && !shared.request.verify
             && shared.request.manifest.is_none()
             && !shared.request.sparse
             && shared.limiter.is_none()
+            && source.extensions().await.is_ok_and(|offered| offered.copy_data)
     }
 }
 

@@ -48,12 +48,14 @@ pub async fn work(shared: Arc<Shared>, ends: Ends, mut reset: watch::Receiver<bo
     // hundreds of files begun at once might never be.
     let is_first = shared.ledger.retries.load(Relaxed) == 0;
     let mut most_jobs = if is_first { usize::MAX } else { 1 };
-    let lost = lost(ends.clone());
-    tokio::pin!(lost);
+    // What a slow login has taken nobody else does: one job, so that it is there as soon as the session begins, and no more.
+    let mut may_hold = 1;
+    let (lost, begun) = (lost(ends.clone()), ends.begun());
+    tokio::pin!(lost, begun);
     let end = loop {
         let mut wake = std::pin::pin!(shared.wake.notified());
         wake.as_mut().enable();
-        while jobs.len() < most_jobs {
+        while jobs.len() < most_jobs.min(may_hold) {
             let next = shared.plan().next(ends.lane, shared.now());
             let Some(job) = next else { break };
             serial += 1;
@@ -69,6 +71,7 @@ pub async fn work(shared: Arc<Shared>, ends: Ends, mut reset: watch::Receiver<bo
                 most_jobs = most_jobs.saturating_mul(2);
             }
             () = &mut wake => {}
+            () = &mut begun, if may_hold == 1 => may_hold = usize::MAX,
             () = &mut lost => break LaneEnd::Lost,
             Ok(()) = reset.changed() => break LaneEnd::Lost,
             () = shared.stop.stopped() => break LaneEnd::Stopped,

@@ -214,8 +214,9 @@ impl Checker {
 }
 
 fn files_at_once(server: &Server) -> usize {
-    let allowed = server.first().and_then(|line| line.sftp.limits().max_handles);
-    let each = allowed.map_or(FILES_UNTOLD, |handles| FILES_A_SESSION.min(handles / 2));
+    let each = server
+        .max_handles()
+        .map_or(FILES_UNTOLD, |handles| FILES_A_SESSION.min(handles / 2));
     (each * server.count().max(1) as u64).min(MOST_FILES) as usize
 }
 

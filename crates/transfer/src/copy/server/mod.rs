@@ -9,10 +9,10 @@ mod witness;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use renkei_ssh::sftp::Sftp;
+use renkei_ssh::sftp::{LostReason, Sftp, SftpError};
 use renkei_ssh::{ConnectError, Connection, Dialer, Logins};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -28,6 +28,13 @@ pub struct Line {
     pub sftp: Sftp,
 }
 
+impl Line {
+    /// Waits until the session has begun.
+    pub async fn started(&self) -> Result<(), LineError> {
+        Ok(self.sftp.ready().await?)
+    }
+}
+
 /// How long the far side may take from the login to SFTP: shells read their start files first, over slow networks too.
 const START: Duration = Duration::from_secs(60);
 
@@ -37,11 +44,20 @@ pub enum LineError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("the server does not speak SFTP as it should")]
-    Sftp(#[from] renkei_ssh::sftp::SftpError),
+    Sftp(#[source] SftpError),
     #[error("the server lets in but starts no SFTP within {} s; its login scripts may wait for something", START.as_secs())]
     Silent,
     #[error("the copy ended before the session was open")]
     NotWanted,
+}
+
+impl From<SftpError> for LineError {
+    fn from(error: SftpError) -> Self {
+        match error {
+            SftpError::Lost(LostReason::Silent) => Self::Silent,
+            error => Self::Sftp(error),
+        }
+    }
 }
 
 /// A session that is being opened beside the first; given up when this is dropped.
@@ -70,6 +86,7 @@ pub struct Server {
     stop: Stop,
     /// Sessions that are being opened beside the first, until a fleet takes them over.
     beside: Mutex<Vec<Beside>>,
+    max_handles: OnceLock<Option<u64>>,
 }
 
 impl Server {
@@ -82,6 +99,7 @@ impl Server {
             turn: AtomicUsize::new(0),
             stop,
             beside: Mutex::default(),
+            max_handles: OnceLock::new(),
         }
     }
 
@@ -99,7 +117,7 @@ impl Server {
             beside.push(Beside(tokio::spawn(async move {
                 let connection = Arc::new(dialer.connect_beside().await?);
                 match server.upgrade() {
-                    Some(server) => server.start(connection).await,
+                    Some(server) => server.start_for_lane(connection).await,
                     None => Err(LineError::NotWanted),
                 }
             })));
@@ -114,30 +132,58 @@ impl Server {
             .unwrap_or_default()
     }
 
-    /// Opens one more session: on a connection of its own, or where each login needs a person as one more channel.
+    /// Opens one more session and waits until it has begun.
     pub async fn open(&self) -> Result<Line, LineError> {
+        let line = self.open_early().await?;
+        let started = line.started().await;
+        if started.is_err() {
+            self.leave(&line.sftp);
+        }
+        started.map(|()| line)
+    }
+
+    /// As [`open`](Self::open), but what begins the session may still be on its way: the first requests travel with it.
+    /// Whoever makes them asks [`Line::started`] when they fail.
+    pub async fn open_early(&self) -> Result<Line, LineError> {
+        self.start(self.connection().await?).await
+    }
+
+    /// A session for a lane: begun, or about to as soon as the server has its first packet.
+    pub async fn open_for_lane(&self) -> Result<Line, LineError> {
+        self.start_for_lane(self.connection().await?).await
+    }
+
+    async fn start_for_lane(&self, connection: Arc<Connection>) -> Result<Line, LineError> {
+        let line = self.start(connection).await?;
+        if !line.connection.is_logged_in() {
+            // Until then a lane would hold work that others could do.
+            line.started().await.inspect_err(|_| self.leave(&line.sftp))?;
+        }
+        Ok(line)
+    }
+
+    /// A connection of its own, or where each login needs a person one that is there.
+    async fn connection(&self) -> Result<Arc<Connection>, LineError> {
         let shared = match self.dialer.logins() {
             Logins::NeedsPerson => self.lines().first().map(|line| line.connection.clone()),
             Logins::Unattended | Logins::Unknown => None,
         };
-        let connection = match shared {
+        Ok(match shared {
             Some(connection) => connection,
             None => Arc::new(self.dialer.connect().await?),
-        };
-        self.start(connection).await
+        })
     }
 
     async fn start(&self, connection: Arc<Connection>) -> Result<Line, LineError> {
-        let start = async {
-            let channel = connection.sftp_channel().await?;
-            Ok::<_, LineError>(match self.first() {
-                Some(first) => Sftp::start_like(&first.sftp, channel).await?,
-                None => Sftp::start(channel).await?,
-            })
-        };
-        let sftp = tokio::time::timeout(START, start)
+        let begin = Instant::now();
+        let channel = tokio::time::timeout(START, connection.sftp_channel())
             .await
-            .unwrap_or(Err(LineError::Silent))?;
+            .map_err(|_| LineError::Silent)??;
+        let patience = START.saturating_sub(begin.elapsed());
+        let sftp = match self.first() {
+            Some(first) => Sftp::start_like(&first.sftp, channel, patience),
+            None => Sftp::start(channel, patience),
+        };
         let line = Line { connection, sftp };
         self.witness().opened(line.sftp.clone());
         if let Ok(mut live) = self.live.lock() {
@@ -161,17 +207,18 @@ impl Server {
             .unwrap_or_default()
     }
 
-    /// The sessions that live.
+    /// The sessions that live, and those that are about to begin.
     pub fn sessions(&self) -> Vec<Sftp> {
         self.lines().into_iter().map(|line| line.sftp).collect()
     }
 
-    /// How many sessions live.
+    /// How many these are.
     pub fn count(&self) -> usize {
         self.lines().len()
     }
 
-    /// Any session that lives, each in turn; waits for one where there is none.
+    /// Any session that lives, each in turn, and one that is about to begin only where no other is; waits for one where
+    /// there is none.
     pub async fn any(&self) -> Result<Sftp, Trouble> {
         self.any_line().await.map(|line| line.sftp)
     }
@@ -180,7 +227,10 @@ impl Server {
     pub async fn any_line(&self) -> Result<Line, Trouble> {
         loop {
             let arrived = self.arrived.notified();
-            let lines = self.lines();
+            let mut lines = self.lines();
+            if lines.iter().any(|line| line.sftp.is_ready()) {
+                lines.retain(|line| line.sftp.is_ready());
+            }
             if !lines.is_empty() {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed);
                 return Ok(lines[turn % lines.len()].clone());
@@ -202,7 +252,17 @@ impl Server {
 
     /// The session that has been open longest.
     pub fn first(&self) -> Option<Line> {
-        self.lines().first().cloned()
+        let lines = self.lines();
+        let begun = lines.iter().find(|line| line.sftp.is_ready());
+        begun.or(lines.first()).cloned()
+    }
+
+    /// How many handles may be open in one session, as the server told it in any.
+    pub fn max_handles(&self) -> Option<u64> {
+        if let Some(line) = self.first().filter(|line| line.sftp.is_ready()) {
+            return *self.max_handles.get_or_init(|| line.sftp.limits().max_handles);
+        }
+        self.max_handles.get().copied().flatten()
     }
 
     /// Does `step` on any session, and again on another if that one is lost. Only for steps that may be done twice.

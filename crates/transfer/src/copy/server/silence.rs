@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use renkei_ssh::sftp::Sftp;
+
 use super::Server;
 
 /// How often the sessions are looked at.
@@ -17,7 +19,9 @@ pub async fn lasts(servers: &[Arc<Server>], timeout: Duration) {
         tokio::time::sleep(LOOK).await;
         let sessions: Vec<_> = servers.iter().flat_map(|server| server.sessions()).collect();
         let heard: u64 = sessions.iter().map(|sftp| sftp.bytes_in()).sum();
-        if heard != last || !sessions.iter().any(|sftp| sftp.is_waiting()) {
+        // Shells read their start files before a session begins; how long that may take is not decided here.
+        let is_due = |sftp: &Sftp| sftp.is_ready() && sftp.is_waiting();
+        if heard != last || !sessions.iter().any(is_due) {
             (last, quiet) = (heard, Duration::ZERO);
             continue;
         }

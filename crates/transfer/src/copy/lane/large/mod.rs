@@ -348,7 +348,7 @@ impl Large {
         let Some((sftp, handle)) = self.targets.any(proven) else {
             return false;
         };
-        sftp.extensions().fsync && sftp.fsync(&handle).await.is_ok()
+        sftp.extensions().await.is_ok_and(|offered| offered.fsync) && sftp.fsync(&handle).await.is_ok()
     }
 
     /// Takes note of a piece that stands at the target.

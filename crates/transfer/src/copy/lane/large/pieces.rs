@@ -24,7 +24,7 @@ impl Large {
         }
         match (&self.item.source.base, &self.item.target.base) {
             (Base::Near(_), Base::Far { .. }) => self.upload(shared, ends, piece).await.map(Some),
-            (Base::Far { .. }, Base::Far { .. }) if ends.copies_by_itself(shared) => {
+            (Base::Far { .. }, Base::Far { .. }) if ends.copies_by_itself(shared).await => {
                 self.copy_there(shared, ends, piece).await.map(|()| None)
             }
             (Base::Far { .. }, _) => {
