@@ -79,6 +79,8 @@ async fn up(settings: &UpSettings) -> Result<(), Failed> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failed::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::Start)?;
     let mut hub = start(settings, user).map_err(Failed::Start)?;
+    // Waiting for a child closes its standard input otherwise.
+    let _held = hub.stdin.take();
     let status = loop {
         tokio::select! {
             status = hub.wait() => break status.map_err(Failed::Start)?,
