@@ -127,7 +127,9 @@ impl Way {
     pub async fn connect(&self) -> Result<Own, sqlx::Error> {
         let connect = async {
             Ok(match self {
-                Self::Sqlite(options) => Own::Sqlite(SqliteConnection::connect_with(options).await?),
+                Self::Sqlite(options) => {
+                    Own::Sqlite(connect_sqlite(&options.clone().journal_mode(SqliteJournalMode::Wal)).await?)
+                }
                 Self::Postgres(options) => Own::Postgres(PgConnection::connect_with(options).await?),
             })
         };
@@ -164,6 +166,17 @@ impl Way {
     }
 }
 
+/// Making the log of a new file is refused at once while another hub does the same, whatever the time to wait for locks.
+async fn connect_sqlite(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    for attempt in 0.. {
+        match SqliteConnection::connect_with(options).await {
+            Err(error) if writer::is_busy(&error) => writer::pause(attempt).await,
+            outcome => return outcome,
+        }
+    }
+    Err(sqlx::Error::PoolTimedOut)
+}
+
 /// The database holds hashes of passwords: nobody else on the machine may read it. SQLite gives its other files the mode of this
 /// one.
 fn make_private(path: &Path) -> Result<(), OpenError> {
@@ -178,7 +191,6 @@ fn make_private(path: &Path) -> Result<(), OpenError> {
 fn sqlite(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         // What was answered survives a power cut.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)

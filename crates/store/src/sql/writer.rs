@@ -329,15 +329,27 @@ fn is_about_content(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Any of SQLite's SQLITE_BUSY.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    is_of(error, 5)
+}
+
 /// Any of SQLite's SQLITE_IOERR.
 fn is_io(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.and_then(|code| code.parse::<u32>().ok())
-        .is_some_and(|code| code & 0xff == 10)
+    is_of(error, 10)
+}
+
+/// Whether SQLite gives an error of this primary code, which is its lowest byte. PostgreSQL's codes have five characters.
+fn is_of(error: &sqlx::Error, primary: u32) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .unwrap_or_default();
+    code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == primary)
 }
 
 /// Longer each time, and never the same in two hubs.
-async fn pause(attempt: u32) {
+pub(super) async fn pause(attempt: u32) {
     let most = 4_000_u64 << attempt.min(7);
     let micros = getrandom::u64().unwrap_or(most) % most;
     tokio::time::sleep(Duration::from_micros(micros)).await;

@@ -361,6 +361,55 @@ async fn count(store: Store, ids: Vec<Uuid>, task: usize) -> u32 {
     done
 }
 
+/// Each of two hubs may put its own light out as long as it has seen the other's burn: they change different rows, and each rests on
+/// the other's.
+pub async fn two_hubs_never_put_out_the_last_light(bench: Bench) {
+    let lights = [attempt("first"), attempt("second")];
+    insert(&bench.a, &lights).await;
+    let ids = [lights[0].id, lights[1].id];
+    for _ in 0..30 {
+        let (first, second) = tokio::join!(put_out(&bench.a, ids[0], ids[1]), put_out(&bench.b, ids[1], ids[0]));
+        assert!(!(first && second), "both are out");
+        for id in ids {
+            let light = row::<Attempt>(&bench.a, id).await;
+            let mut batch = Batch::new();
+            let failures = 0.into();
+            batch.update(
+                &light,
+                &Attempt {
+                    failures,
+                    ..light.value.clone()
+                },
+            );
+            bench.a.state.commit(batch).await.unwrap();
+        }
+    }
+}
+
+/// Whether it was put out.
+async fn put_out(store: &Store, own: Uuid, other: Uuid) -> bool {
+    loop {
+        let (own, other) = (row::<Attempt>(store, own).await, row::<Attempt>(store, other).await);
+        if other.failures == 1 {
+            return false;
+        }
+        let mut batch = Batch::new();
+        let failures = 1.into();
+        batch.update(
+            &own,
+            &Attempt {
+                failures,
+                ..own.value.clone()
+            },
+        );
+        batch.expect(&other);
+        match store.state.commit(batch).await {
+            Ok(()) => return true,
+            Err(error) => assert_eq!(error.retry(), Retry::Decide, "{error:?}"),
+        }
+    }
+}
+
 pub async fn whoever_waits_is_woken(bench: Bench) {
     let mut changes = bench.a.state.changes();
     changes.borrow_and_update();

@@ -5,6 +5,7 @@ mod cut;
 mod killed;
 mod ledger;
 mod simulated;
+mod thief;
 
 /// How often something is cut or killed.
 fn cuts() -> u64 {
