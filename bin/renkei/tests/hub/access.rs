@@ -79,7 +79,7 @@ fn what_was_done_is_in_the_audit_and_the_chain_is_whole() {
             .len(),
         1
     );
-    assert!(admin.done(&["audit", "verify"]).contains("are as they were"));
+    assert!(admin.done(&["audit", "verify"]).contains("the chain is whole"));
     assert!(admin.json(&["audit", "head"])["hash"].is_string());
 }
 

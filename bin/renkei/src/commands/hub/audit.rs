@@ -91,7 +91,7 @@ fn told(verification: &Verification) -> String {
     } = verification;
     let hash = hash.as_deref().unwrap_or("none");
     if *whole {
-        return format!("all {length} chained events are as they were\nhash: {hash}");
+        return format!("the chain is whole\nevents: {length}\nhash: {hash}");
     }
     let at = broken_at.map(|at| format!(" {at}")).unwrap_or_default();
     let fault = fault.as_deref().unwrap_or("it is not as it was chained");
@@ -111,7 +111,7 @@ mod tests {
             broken_at: None,
             fault: None,
         };
-        assert_eq!(told(&whole), "all 7 chained events are as they were\nhash: ab");
+        assert_eq!(told(&whole), "the chain is whole\nevents: 7\nhash: ab");
         let fault = Some("its row is gone".to_owned());
         let broken = Verification {
             whole: false,

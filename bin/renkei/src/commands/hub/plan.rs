@@ -49,10 +49,17 @@ fn changed(text: &mut String, change: &Change) {
             (Some(before), Some(after)) => Some((field, format!("{before} -> {after}"))),
         }
     };
-    // Of what goes altogether its name is enough.
     let fields: Vec<_> = match change.kind {
+        // Of what goes altogether its name is enough.
         ChangeKind::Delete => Vec::new(),
-        _ => change.fields.iter().filter_map(field).collect(),
+        // The id is made up for the plan: what is really made gets another.
+        ChangeKind::Create => change
+            .fields
+            .iter()
+            .filter(|one| one.field != "id")
+            .filter_map(field)
+            .collect(),
+        ChangeKind::Change => change.fields.iter().filter_map(field).collect(),
     };
     let width = fields.iter().map(|(field, _)| field.len()).max().unwrap_or_default();
     for (field, difference) in fields {
@@ -126,6 +133,16 @@ mod tests {
             "would change project `lab`\n  limit.vcpus  2 -> 4\n  contact      - \"\\u001b[2J\"\n  \
              expires      + \"2027-03-31T00:00:00Z\"\n"
         );
+    }
+
+    #[test]
+    fn of_what_is_made_the_id_is_not_told_because_it_will_be_another() {
+        let fields = vec![
+            field("id", None, Some(json!(Uuid::nil()))),
+            field("name", None, Some(json!("lab"))),
+        ];
+        let told = told(&plan(ChangeKind::Create, fields));
+        assert_eq!(told, "would create project `lab`\n  name  + \"lab\"\n");
     }
 
     #[test]
