@@ -112,15 +112,7 @@ impl<T: DeserializeOwned + Send> FromRequest<Hub> for Change<T> {
         let key = idempotency_key(&parts.headers)?;
         let described = format!("{} {}\n", parts.method, parts.uri.path());
         let (bytes, body) = read(Request::from_parts(parts, body)).await?;
-        asked.once = key.map(|key| {
-            let mut hash = blake3::Hasher::new();
-            hash.update(described.as_bytes());
-            hash.update(&bytes);
-            Once {
-                key,
-                request: hash.finalize().to_hex().to_string(),
-            }
-        });
+        asked.once = key.map(|key| once(&key, described.as_bytes(), &bytes));
         Ok(Self { asked, body })
     }
 }
@@ -237,6 +229,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             .hint(format!(
                 "use 1 to {LONGEST_KEY} printable ASCII characters without spaces, for example a UUID"
             ))),
+    }
+}
+
+/// What is kept of a key and of the request that came with it. A body may hold a password: whoever reads the database must not
+/// be able to try passwords on a hash that is quick to compute, so it needs the key, which is not kept as it is.
+fn once(key: &str, described: &[u8], body: &[u8]) -> Once {
+    let kept = blake3::derive_key("renkei 2026-11 idempotency key", key.as_bytes());
+    let with = blake3::derive_key("renkei 2026-11 idempotency request", key.as_bytes());
+    let mut request = blake3::Hasher::new_keyed(&with);
+    request.update(described).update(body);
+    Once {
+        key: blake3::Hash::from(kept).to_hex().to_string(),
+        request: request.finalize().to_hex().to_string(),
     }
 }
 

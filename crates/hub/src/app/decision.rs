@@ -184,10 +184,7 @@ pub(super) async fn earlier<T: DeserializeOwned>(
     if earlier.value.request != once.request {
         let problem = Problem::new(
             ProblemKind::KeyReused,
-            format!(
-                "the `Idempotency-Key` `{}` has come with another request before",
-                once.key
-            ),
+            "the `Idempotency-Key` has come with another request before",
         );
         return Err(problem.hint("a new request needs a new key"));
     }

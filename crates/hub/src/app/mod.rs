@@ -84,9 +84,9 @@ pub struct Asked {
 /// A caller's `Idempotency-Key`, and what it came with.
 #[derive(Clone, Debug)]
 pub struct Once {
-    /// The key.
+    /// A hash of the key.
     pub key: String,
-    /// BLAKE3 of method, path and body.
+    /// A hash of method, path and body that only whoever has the key can compute.
     pub request: String,
 }
 

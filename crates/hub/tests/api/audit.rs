@@ -60,7 +60,7 @@ fn no_secret_is_written_down() {
         let first = "a first word for them";
         let new = json!({"name": "newcomer", "password": first});
         admin
-            .with("idempotency-key", "k")
+            .with("idempotency-key", "a-key-of-their-own")
             .post("/api/v1/users", new)
             .await
             .is(201);
@@ -97,6 +97,7 @@ fn no_secret_is_written_down() {
             own,
             "my password as name",
             "nearly the word",
+            "a-key-of-their-own",
             text(&session, "secret"),
             text(&token, "secret"),
         ]
