@@ -2,6 +2,7 @@
 //! error.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -14,6 +15,19 @@ pub struct HubConfig {
     pub listen: SocketAddr,
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
     pub database: String,
+    /// Certificate and key; without them the API speaks plain HTTP.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+}
+
+/// The table `[hub.tls]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM, the hub's own certificate first, then those up to the CA's.
+    pub certificate: PathBuf,
+    /// PEM; nobody but its owner may read it.
+    pub key: PathBuf,
 }
 
 /// On this machine only.

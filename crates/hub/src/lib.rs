@@ -11,12 +11,14 @@ pub mod jobs;
 pub mod metrics;
 mod problem;
 mod serve;
+mod tls;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use self::serve::{Listening, ServeError, listen, open};
+pub use self::serve::{Listening, ServeError, listen, listen_as, open};
+pub use self::tls::TlsError;
 use crate::app::App;
 use crate::app::first::NoFirst;
 use crate::metrics::Metrics;

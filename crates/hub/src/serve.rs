@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use renkei_store::Store;
 use renkei_store::open::{DatabaseUrl, NotADatabase, OpenError};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::Hub;
 use crate::config::HubConfig;
+use crate::connections::Door;
+use crate::tls::{self, TlsError};
 
 /// The hub could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It must not listen there.
     #[error("will not listen on {address} without TLS: plain HTTP is for this machine only")]
     Plain {
@@ -55,26 +61,58 @@ pub struct Listening {
     /// Where; with the port that the system chose if 0 was asked for.
     pub address: SocketAddr,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     hub: Hub,
 }
 
-/// Listens on `address`. Connections wait until [`Listening::serve`].
+/// Listens where `config` says. Connections wait until [`Listening::serve`].
+pub async fn listen_as(hub: Hub, config: &HubConfig) -> Result<Listening, ServeError> {
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    if tls.is_none() && !config.listen.ip().is_loopback() {
+        return Err(ServeError::Plain { address: config.listen });
+    }
+    Ok(Listening {
+        tls,
+        ..bind(hub, config.listen).await?
+    })
+}
+
+/// Listens on `address` of this machine, without TLS. Connections wait until [`Listening::serve`].
 pub async fn listen(hub: Hub, address: SocketAddr) -> Result<Listening, ServeError> {
     if !address.ip().is_loopback() {
         return Err(ServeError::Plain { address });
     }
+    bind(hub, address).await
+}
+
+async fn bind(hub: Hub, address: SocketAddr) -> Result<Listening, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok(Listening { address, listener, hub })
+    Ok(Listening {
+        address,
+        listener,
+        tls: None,
+        hub,
+    })
 }
 
 impl Listening {
+    /// Where clients find it.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
     /// Serves until [`Hub::stop`], then lets what is being served end.
     pub async fn serve(self) -> Result<(), ServeError> {
         let hub = self.hub.clone();
         let jobs = tokio::spawn(crate::jobs::run(hub.clone()));
-        crate::connections::serve(self.listener, crate::api::router(self.hub), &hub).await;
+        let door = Door {
+            listener: self.listener,
+            tls: self.tls,
+        };
+        door.serve(crate::api::router(self.hub), &hub).await;
         // Jobs stop by themselves; one that broke has been logged.
         let _ = jobs.await;
         Ok(())

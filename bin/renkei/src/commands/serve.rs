@@ -39,8 +39,8 @@ fn serve(settings: ServeSettings, output: Output) -> Result<(), Failed> {
     let served = runtime.block_on(async {
         let hub = renkei_hub::open(&settings.hub).await?;
         let first = hub.first_administrator().await?;
-        let listening = renkei_hub::listen(hub.clone(), settings.hub.listen).await?;
-        tell(output, &format!("listening on http://{}", listening.address));
+        let listening = renkei_hub::listen_as(hub.clone(), &settings.hub).await?;
+        tell(output, &format!("listening on {}", listening.url()));
         if let Some(password) = first {
             tell(
                 output,

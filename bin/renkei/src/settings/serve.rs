@@ -83,6 +83,7 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
             listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
             // clap asks for one of the two.
             database: database.unwrap_or_default(),
+            tls: None,
         },
     };
     let stop_with_stdin = if typed.stop_with_stdin {
@@ -164,6 +165,13 @@ mod tests {
         let sample = include_str!("../../../../docs/operators/renkei.toml");
         let file: File = toml::from_str(sample).unwrap();
         assert_eq!(file.hub.listen, DEFAULT_LISTEN);
+        // What stands in comments is understood as well.
+        let whole: String = sample
+            .replace("# [hub.tls]", "[hub.tls]")
+            .replace("# certificate =", "certificate =")
+            .replace("# key =", "key =");
+        let file: File = toml::from_str(&whole).unwrap();
+        assert!(file.hub.tls.is_some());
     }
 
     #[test]

@@ -127,7 +127,12 @@ impl App {
     }
 
     /// Changes one count; others may be counting too.
-    pub(super) async fn count(&self, key: &Key, now: Timestamp, next: fn(Failures, Timestamp) -> Failures) -> Result<(), Problem> {
+    pub(super) async fn count(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        next: fn(Failures, Timestamp) -> Failures,
+    ) -> Result<(), Problem> {
         loop {
             let found = self.find::<Attempt>("of", key.as_str()).await?;
             let failures = next(failures(found.as_ref()), now);
@@ -246,11 +251,7 @@ impl App {
 
 /// Whoever was given a password must choose one first; the session is good for nothing else.
 fn scopes(must_change: bool) -> std::collections::BTreeSet<Scope> {
-    let words: &[&str] = if must_change {
-        &["user:write"]
-    } else {
-        &["*"]
-    };
+    let words: &[&str] = if must_change { &["user:write"] } else { &["*"] };
     words.iter().filter_map(|word| word.parse().ok()).collect()
 }
 
