@@ -121,7 +121,7 @@ impl Audit {
     pub async fn verify(&self, mut progress: impl FnMut(u64) + Send) -> Result<Verified, Broken> {
         // What is appended meanwhile is left for the next time.
         let count = self.count().await?;
-        let (mut seen, mut length, mut hash) = (0_u64, 0_u64, START);
+        let (mut seen, mut length, mut hash, mut last_link) = (0_u64, 0_u64, START, START);
         while seen < count {
             let page = self.kept(seen, PAGE.min(count - seen)).await?;
             let first = seen + 1;
@@ -140,7 +140,7 @@ impl Audit {
                         });
                     }
                     Some(linked) if linked.as_slice() != hash => return Err(broken(Fault::Changed)),
-                    Some(_) => length = event,
+                    Some(_) => (length, last_link) = (event, hash),
                     None => {}
                 }
                 if !kept.is_listed_right() {
@@ -167,7 +167,7 @@ impl Audit {
         }
         Ok(Verified {
             length,
-            hash: hex(&hash),
+            hash: hex(&last_link),
             unchained: count - length,
         })
     }

@@ -21,6 +21,7 @@ pub async fn the_chain_grows_and_holds(bench: Bench) {
     let mut looked_at = 0;
     let verified = bench.a.audit.verify(|count| looked_at = count).await.unwrap();
     assert_eq!((verified.length, verified.unchained, looked_at), (20, 5, 25));
+    assert_eq!(verified.hash, bench.a.audit.head().await.unwrap().hash);
     assert_eq!(bench.a.audit.chain(100).await.unwrap(), 5);
     let head = bench.a.audit.head().await.unwrap();
     let verified = bench.a.audit.verify(|_| {}).await.unwrap();
