@@ -6,3 +6,4 @@ mod people;
 mod sessions;
 mod support;
 mod terminal;
+mod tls;

@@ -1,0 +1,97 @@
+//! A hub with a certificate.
+
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use renkei_testkit::renkei::{Renkei, Running};
+use renkei_testkit::wait;
+use tempfile::TempDir;
+
+/// Certificate, key and configuration in a folder.
+fn configured(listen: &str, tls: &str) -> (TempDir, Renkei) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("hub.pem"), cert.pem()).unwrap();
+    write_secret(&at("hub.key"), &signing_key.serialize_pem(), 0o600);
+    let path = folder.path().display();
+    let config = format!(
+        "[hub]\nlisten = \"{listen}\"\ndatabase = \"sqlite:{path}/hub.sqlite\"\n{}",
+        tls.replace("DIR", &path.to_string())
+    );
+    std::fs::write(at("renkei.toml"), config).unwrap();
+    (folder, Renkei::built().unwrap())
+}
+
+const TLS: &str = "[hub.tls]\ncertificate = \"DIR/hub.pem\"\nkey = \"DIR/hub.key\"\n";
+
+fn write_secret(path: &Path, text: &str, mode: u32) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn serve(renkei: &Renkei, folder: &Path) -> Running {
+    let mut command = renkei.command();
+    command.arg("serve").arg("--config").arg(folder.join("renkei.toml"));
+    Running::start(command).unwrap()
+}
+
+#[test]
+fn a_trusted_certificate_lets_people_in_and_another_does_not() {
+    let (folder, renkei) = configured(&format!("{}:0", Ipv4Addr::LOCALHOST), TLS);
+    let hub = serve(&renkei, folder.path());
+    let told = wait::until_some("the hub to listen", wait::PATIENCE, || {
+        let told = hub.stdout();
+        (told.contains("one-time password: ") && told.ends_with('\n')).then_some(told)
+    })
+    .unwrap();
+    let port = told
+        .lines()
+        .find_map(|line| line.strip_prefix("listening on https://127.0.0.1:"))
+        .unwrap();
+    let url = format!("https://localhost:{port}");
+    let whoami = |trusted: &Path| {
+        let mut command = renkei.command();
+        command
+            .args(["whoami", "--hub", &url])
+            .env("RENKEI_TOKEN", "made up")
+            .env("SSL_CERT_FILE", trusted);
+        Running::start(command).unwrap().finish().unwrap().text()
+    };
+    let known = whoami(&folder.path().join("hub.pem"));
+    assert!(known.contains("a token begins with `renkei_`"), "{known}");
+    let (other, _) = configured("127.0.0.1:0", TLS);
+    let unknown = whoami(&other.path().join("hub.pem"));
+    assert!(unknown.contains("certificate"), "{unknown}");
+    hub.interrupt();
+    assert!(hub.finish().unwrap().status.success());
+}
+
+#[test]
+fn without_tls_it_listens_on_this_machine_only() {
+    let (folder, renkei) = configured("0.0.0.0:0", "");
+    let outcome = serve(&renkei, folder.path()).finish().unwrap();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(
+        outcome.text().contains("will not listen on 0.0.0.0:0 without TLS"),
+        "{}",
+        outcome.text()
+    );
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let (folder, renkei) = configured("127.0.0.1:0", TLS);
+    let key = folder.path().join("hub.key");
+    let text = std::fs::read_to_string(&key).unwrap();
+    write_secret(&key, &text, 0o644);
+    let outcome = serve(&renkei, folder.path()).finish().unwrap();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(
+        outcome.text().contains("can be read by others (mode 644)"),
+        "{}",
+        outcome.text()
+    );
+}
