@@ -20,6 +20,8 @@ const SETUP_ROUND_TRIPS: u32 = 12;
 const LEAST_SETUP: Duration = Duration::from_millis(60);
 /// OpenSSH's channel window.
 const CHANNEL_WINDOW: u64 = 2 << 20;
+/// Bytes a second for which the model opens further waves. Whether a line carries more is found by measuring.
+const ENOUGH: u64 = 250_000_000;
 /// What one lane carries at most whatever the distance: one core's worth of ciphering at either end.
 const LANE_CEILING: u64 = 500_000_000;
 /// Small files a lane has under way in the model.
@@ -185,8 +187,9 @@ impl Tuner {
         self.target.min(most).max(1)
     }
 
-    /// What the model wants: as soon as the work is worth more than one handshake, a wave; and the second one with it if
-    /// the first would still be at work when it is ready. Whoever dials lets only so many log in at once.
+    /// What the model wants: as soon as the work is worth more than one handshake, a wave; and a further one with it if those
+    /// before would still be at work when it is ready: over great distances, where two waves bring little, also a third and
+    /// a fourth. Whoever dials lets only so many log in at once.
     fn model(&self, load: &Load, rtt: Duration) -> u32 {
         let setup = setup_time(rtt);
         let alone = time_with(load, 1, rtt);
@@ -200,10 +203,12 @@ impl Tuner {
         };
         let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
         let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, most);
-        if wave == WAVE && time_with(load, WAVE, rtt) > setup {
-            return 2 * WAVE;
+        let mut lanes = wave;
+        let pays = |lanes: u32| lanes >= WAVE && lanes < MOST_LANES && time_with(load, lanes, rtt) > setup;
+        while pays(lanes) && (lanes == WAVE || lane_rate(rtt).saturating_mul(lanes.into()) < ENOUGH) {
+            lanes += WAVE;
         }
-        wave
+        lanes
     }
 
     fn judge(&mut self, load: &Load, lanes: Lanes, measured: Measured, (rtt, now): (Duration, Time)) {
@@ -266,10 +271,14 @@ fn interval(rtt: Duration) -> Duration {
     rtt.saturating_mul(6).max(Duration::from_secs(1))
 }
 
+/// Bytes a second that one lane carries, by the model.
+fn lane_rate(rtt: Duration) -> u64 {
+    per_second(CHANNEL_WINDOW, rtt.max(Duration::from_micros(1))).min(LANE_CEILING)
+}
+
 /// What the load takes with `lanes` lanes, by the model.
 fn time_with(load: &Load, lanes: u32, rtt: Duration) -> Duration {
-    let lane_rate = per_second(CHANNEL_WINDOW, rtt.max(Duration::from_micros(1))).min(LANE_CEILING);
-    let bytes = load.bytes as f64 / lane_rate.max(1) as f64;
+    let bytes = load.bytes as f64 / lane_rate(rtt).max(1) as f64;
     let file_time = (rtt.as_secs_f64() * 3.0 / FILES_UNDER_WAY as f64).max(50e-6);
     let files = load.files as f64 * file_time;
     Duration::from_secs_f64((bytes + files) / f64::from(lanes.max(1)))
@@ -322,6 +331,19 @@ mod tests {
             tuner.target(&load(256 * MB, 0), Lanes { up: 0, opening: 1 }, rtt, Time::ZERO),
             16
         );
+    }
+
+    #[test]
+    fn over_great_distances_further_waves_are_opened_if_they_pay() {
+        let wanted = |bytes, rtt| {
+            let mut tuner = Tuner::new(BOUNDS);
+            let lanes = Lanes { up: 0, opening: 1 };
+            tuner.target(&load(bytes, 0), lanes, Duration::from_millis(rtt), Time::ZERO)
+        };
+        assert_eq!(wanted(1000 * MB, 250), 32);
+        assert_eq!(wanted(256 * MB, 250), 16);
+        assert_eq!(wanted(4000 * MB, 100), 16);
+        assert_eq!(wanted(4000 * MB, 20), 16);
     }
 
     #[test]
