@@ -30,7 +30,8 @@ const LONG_VERSION: &str = concat!(
 
 /// What it is for.
 #[cfg(feature = "hub")]
-const ABOUT: &str = "Copies files to and from any SSH server, at the rate of the line, and works with projects at a hub";
+const ABOUT: &str =
+    "Copies files to and from any SSH server, at the rate of the line, and works with projects at a hub";
 #[cfg(not(feature = "hub"))]
 const ABOUT: &str = "Copies files to and from any SSH server, at the rate of the line";
 
