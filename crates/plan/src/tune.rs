@@ -204,7 +204,7 @@ impl Tuner {
         let worth = alone.as_nanos() / setup.as_nanos().max(1) + 1;
         let wave = u32::try_from(worth).unwrap_or(u32::MAX).clamp(1, most);
         let mut lanes = wave;
-        let pays = |lanes: u32| lanes >= WAVE && lanes < MOST_LANES && time_with(load, lanes, rtt) > setup;
+        let pays = |lanes: u32| (WAVE..MOST_LANES).contains(&lanes) && time_with(load, lanes, rtt) > setup;
         while pays(lanes) && (lanes == WAVE || lane_rate(rtt).saturating_mul(lanes.into()) < ENOUGH) {
             lanes += WAVE;
         }
