@@ -15,6 +15,9 @@ pub struct HubConfig {
     pub listen: SocketAddr,
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
     pub database: String,
+    /// The file with the master key; without it that of systemd's credential `master-key`, or `master.key` beside an SQLite file.
+    #[serde(default)]
+    pub master_key: Option<PathBuf>,
     /// Certificate and key; without them the API speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsConfig>,

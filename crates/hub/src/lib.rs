@@ -8,6 +8,7 @@ pub mod app;
 pub mod config;
 mod connections;
 pub mod jobs;
+pub mod master_key;
 pub mod metrics;
 mod problem;
 mod serve;
@@ -34,10 +35,15 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub over a store.
+    /// A hub over a store, with a master key that is gone with it: only for what is not kept.
     pub fn new(store: renkei_store::Store) -> Self {
+        Self::with(App::new(store))
+    }
+
+    /// A hub that does what `app` does.
+    pub fn with(app: App) -> Self {
         Self {
-            app: App::new(store),
+            app,
             metrics: Metrics::default(),
             stop: Arc::new(watch::Sender::new(false)),
         }

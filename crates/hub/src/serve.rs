@@ -8,8 +8,10 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Hub;
+use crate::app::App;
 use crate::config::HubConfig;
 use crate::connections::Door;
+use crate::master_key::{self, NoMasterKey};
 use crate::tls::{self, TlsError};
 
 /// The hub could not serve.
@@ -37,6 +39,9 @@ pub enum ServeError {
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no master key.
+    #[error(transparent)]
+    MasterKey(#[from] NoMasterKey),
     /// It must not listen there.
     #[error("will not listen on {address} without TLS: plain HTTP is for this machine only")]
     Plain {
@@ -48,12 +53,13 @@ pub enum ServeError {
 /// A hub over the database that `config` names, which is brought to this version's schema.
 pub async fn open(config: &HubConfig) -> Result<Hub, ServeError> {
     let url: DatabaseUrl = config.database.parse().map_err(ServeError::Database)?;
+    let master_key = master_key::load(config.master_key.as_deref(), &url)?;
     let opened = Store::open(&url).await;
     let store = opened.map_err(|source| ServeError::Open {
         database: url.to_string(),
         source,
     })?;
-    Ok(Hub::new(store))
+    Ok(Hub::with(App::with_key(store, master_key)))
 }
 
 /// A hub that listens.

@@ -20,9 +20,11 @@ mod may;
 pub mod password;
 pub mod reach;
 pub mod resource;
+pub mod seal;
 pub mod secret;
 
 pub use actor::{Actor, Caller};
 pub use denied::Denied;
 pub use may::may;
 pub use resource::Resource;
+pub use seal::MasterKey;

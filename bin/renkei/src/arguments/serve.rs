@@ -15,6 +15,9 @@ pub struct Serve {
     /// Be a hub over this database, without a file: sqlite:PATH or postgres://USER@HOST/NAME (a password belongs into the file)
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+    /// The file with the hub's master key [default: master.key beside an SQLite file, made at the first start]
+    #[arg(long, value_name = "FILE", requires = "database")]
+    pub master_key: Option<PathBuf>,
     /// Where the hub's API listens
     #[arg(long, value_name = "ADDRESS:PORT", requires = "database")]
     pub listen: Option<SocketAddr>,

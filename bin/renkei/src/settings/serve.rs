@@ -83,6 +83,7 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
             listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
             // clap asks for one of the two.
             database: database.unwrap_or_default(),
+            master_key: typed.master_key,
             tls: None,
         },
     };
@@ -167,11 +168,12 @@ mod tests {
         assert_eq!(file.hub.listen, DEFAULT_LISTEN);
         // What stands in comments is understood as well.
         let whole: String = sample
+            .replace("# master_key =", "master_key =")
             .replace("# [hub.tls]", "[hub.tls]")
             .replace("# certificate =", "certificate =")
             .replace("# key =", "key =");
         let file: File = toml::from_str(&whole).unwrap();
-        assert!(file.hub.tls.is_some());
+        assert!(file.hub.tls.is_some() && file.hub.master_key.is_some());
     }
 
     #[test]

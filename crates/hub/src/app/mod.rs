@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use renkei_policy::{Actor, Caller, Resource};
+use renkei_policy::{Actor, Caller, MasterKey, Resource};
 use renkei_store::{Batch, CommitError, Noun, StateError, Store, Stored};
 use renkei_types::action::Action;
 use renkei_types::change::Plan;
@@ -50,6 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct App {
     /// Where everything is kept.
     pub store: Store,
+    /// Seals what is kept and must be read again.
+    pub master_key: MasterKey,
     /// Passwords that are checked at once.
     checks: Arc<Semaphore>,
 }
@@ -181,10 +183,17 @@ impl Asked {
 }
 
 impl App {
-    /// What a hub over `store` does.
+    /// What a hub over `store` does, with a master key that is gone with it: only for what is not kept.
     pub fn new(store: Store) -> Self {
+        // A system without random bytes leaves a hub that seals nothing, and says so when it should.
+        Self::with_key(store, MasterKey::generate().unwrap_or_default())
+    }
+
+    /// What a hub over `store` does, which was sealed with `master_key`.
+    pub fn with_key(store: Store, master_key: MasterKey) -> Self {
         Self {
             store,
+            master_key,
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
         }
     }
