@@ -66,6 +66,14 @@ pub enum CommitError {
     /// There is no room left on the database's disk. Nothing was written.
     #[error("the disk of the database is full")]
     Full,
+    /// The database was brought to another schema since it was opened. Nothing was written.
+    #[error("the database has schema {found} now, this program works with schema {known}")]
+    Schema {
+        /// The database's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
     /// The database does not answer, or not in time.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -166,7 +174,8 @@ impl CommitError {
         match self {
             Self::Stale { .. } => Retry::Decide,
             Self::Taken { .. } | Self::Unfit(_) => Retry::Never,
-            Self::Full => Retry::Later,
+            // Another program has to do the rest: the batch may be right all the same.
+            Self::Full | Self::Schema { .. } => Retry::Later,
             Self::Unavailable(unavailable) => match unavailable.outcome {
                 Outcome::NotDone => Retry::Later,
                 Outcome::Unknown => Retry::Look,

@@ -89,13 +89,14 @@ impl From<sqlx::Error> for OpenError {
 }
 
 /// Who a database is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The number of its schema.
     pub schema: u32,
-    /// Grows when the database was set back to an earlier state.
+    /// Grows when the database was set back to an earlier state. The first is 1.
     pub epoch: u32,
-    /// Drawn at random when the database was made.
+    /// Drawn at random when the database was made, and anew with each epoch: two databases that were one until somebody copied it
+    /// are told apart by it.
     pub run: Uuid,
 }
 
@@ -108,7 +109,7 @@ pub struct Store {
     pub read: Read,
     /// The chain over the events.
     pub audit: Audit,
-    identity: Identity,
+    schema: u32,
 }
 
 impl Store {
@@ -121,35 +122,23 @@ impl Store {
 
     /// As [`Store::open`] with schemas of one's own.
     pub async fn open_with(url: &DatabaseUrl, list: &[Migration]) -> Result<Self, OpenError> {
-        let (database, identity) = Database::open(url, list).await?;
+        let (database, schema) = Database::open(url, list).await?;
         Ok(Self {
             state: State::sql(database.clone()),
             read: Read::sql(database.clone()),
             audit: Audit::sql(database),
-            identity,
+            schema,
         })
     }
 
     /// A new one in memory. Needs no runtime, and every answer is there at once.
     pub fn memory() -> Self {
-        let memory = Memory::new();
-        let identity = Identity {
-            schema: migration::last(migration::ALL),
-            epoch: 1,
-            run: Uuid::now_v7(),
-        };
-        Self::of_memory(memory, identity)
+        Self::of_memory(Memory::new())
     }
 
     /// A new one in memory that fails as `faults` have it, by a clock of the caller's.
     pub fn simulated(faults: Faults, clock: Clock) -> Self {
-        let (memory, bytes) = Memory::simulated(faults, clock);
-        let identity = Identity {
-            schema: migration::last(migration::ALL),
-            epoch: 1,
-            run: uuid::Builder::from_random_bytes(bytes).into_uuid(),
-        };
-        Self::of_memory(memory, identity)
+        Self::of_memory(Memory::simulated(faults, clock))
     }
 
     /// For a simulated one: wakes those who are to be woken by now; gives when the next are. The simulator calls it whenever its
@@ -163,18 +152,30 @@ impl Store {
         self.state.check().await
     }
 
-    fn of_memory(memory: Memory, identity: Identity) -> Self {
+    fn of_memory(memory: Memory) -> Self {
         Self {
             state: State::memory(memory.clone()),
             read: Read::memory(memory.clone()),
             audit: Audit::memory(memory),
-            identity,
+            schema: migration::last(migration::ALL),
         }
     }
 
-    /// Who it is.
-    pub fn identity(&self) -> Identity {
-        self.identity
+    /// The schema that it was opened with. The database may have another by now: see [`Store::identity`].
+    pub fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    /// Who the database is at this moment: another hub may have raised its epoch, or brought it to another schema.
+    pub async fn identity(&self) -> Result<Identity, StateError> {
+        self.state.identity().await
+    }
+
+    /// Begins a new run in the next epoch, which is greater than the database's and than `heard`, an epoch that somebody else knows
+    /// of; gives who the database is then. Does nothing if the run `seen` has ended already: whoever else saw the same was first, and
+    /// asking twice is harmless.
+    pub async fn raise_epoch(&self, seen: Uuid, heard: u32) -> Result<Identity, StateError> {
+        self.state.raise_epoch(seen, heard).await
     }
 
     /// Brings a database back to the schema that was finalised; gives its number. No hub may have it open.

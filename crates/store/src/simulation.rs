@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 /// The time since 1970, as the simulator has it.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -99,9 +101,10 @@ impl Dice {
         self.some(self.faults.late, Faults::LATEST)
     }
 
-    pub fn bytes(&mut self) -> [u8; 16] {
+    pub fn id(&mut self) -> Uuid {
         let (first, second) = (self.next(), self.next());
-        ((u128::from(first) << 64) | u128::from(second)).to_le_bytes()
+        let bytes = ((u128::from(first) << 64) | u128::from(second)).to_le_bytes();
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
     /// Mostly nothing; for `of_thousand` a time up to `most`.

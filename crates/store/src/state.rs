@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::error::{CommitError, Outcome, StateError};
 use crate::memory::Memory;
 use crate::noun::{Kind, Noun, Stored};
+use crate::open::Identity;
 use crate::sql::{self, Database, Found, Order, Page};
 
 /// The rows, each with its version, and the one way to change them.
@@ -104,6 +105,26 @@ impl State {
         match &self.0 {
             Implementation::Memory(memory) => memory.changes(),
             Implementation::Sql(database) => database.changes(),
+        }
+    }
+
+    pub(crate) async fn identity(&self) -> Result<Identity, StateError> {
+        match &self.0 {
+            Implementation::Memory(memory) => Ok(memory.identity()),
+            Implementation::Sql(database) => Ok(sql::identity(database.pool()).await?),
+        }
+    }
+
+    pub(crate) async fn raise_epoch(&self, seen: Uuid, heard: u32) -> Result<Identity, StateError> {
+        match &self.0 {
+            Implementation::Memory(memory) => Ok(memory.raise_epoch(seen, heard)),
+            Implementation::Sql(database) => {
+                let (answer, outcome) = oneshot::channel();
+                let gone = || StateError::Unavailable("the database is being closed".into());
+                let ordered = database.order(Order::Raise { seen, heard, answer }).await;
+                ordered.map_err(|_| gone())?;
+                outcome.await.map_err(|_| gone())?
+            }
         }
     }
 

@@ -15,7 +15,9 @@ use crate::audit::{self, Hash, Kept};
 use crate::batch::{Act, Batch, Entry};
 use crate::error::{CommitError, Outcome, StateError};
 use crate::judge::{Look, judge};
+use crate::migration;
 use crate::noun::Kind;
+use crate::open::Identity;
 use crate::read::EventQuery;
 use crate::simulation::{Clock, Dice, Fate, Faults};
 use crate::sql::{Found, Page};
@@ -38,6 +40,7 @@ struct Tables {
     keys: BTreeMap<(&'static str, usize), BTreeMap<String, BTreeSet<Uuid>>>,
     events: Vec<(Event, String)>,
     links: Vec<(Hash, i64)>,
+    identity: Identity,
     simulated: Option<Simulated>,
 }
 
@@ -65,20 +68,19 @@ impl fmt::Debug for Memory {
 impl Memory {
     pub fn new() -> Self {
         let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::with(Tables::default(), Arc::new(since))
+        Self::with(Tables::of(Uuid::now_v7()), Arc::new(since))
     }
 
-    /// Also gives random bytes.
-    pub fn simulated(faults: Faults, clock: Clock) -> (Self, [u8; 16]) {
+    pub fn simulated(faults: Faults, clock: Clock) -> Self {
         let mut dice = Dice::new(faults);
-        let bytes = dice.bytes();
+        let run = dice.id();
         let (past, due) = Default::default();
         let simulated = Some(Simulated { dice, past, due });
         let tables = Tables {
             simulated,
-            ..Tables::default()
+            ..Tables::of(run)
         };
-        (Self::with(tables, clock), bytes)
+        Self::with(tables, clock)
     }
 
     fn with(tables: Tables, clock: Clock) -> Self {
@@ -103,6 +105,28 @@ impl Memory {
             self.0.bell.send_modify(|count| *count += 1);
         }
         next
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.tables().identity
+    }
+
+    /// As the databases do it: only in the run that was seen.
+    pub fn raise_epoch(&self, seen: Uuid, heard: u32) -> Identity {
+        let mut tables = self.tables();
+        if tables.identity.run == seen {
+            let run = match &mut tables.simulated {
+                Some(simulated) => simulated.dice.id(),
+                None => Uuid::now_v7(),
+            };
+            let epoch = tables.identity.epoch.max(heard).saturating_add(1);
+            tables.identity = Identity {
+                epoch,
+                run,
+                ..tables.identity
+            };
+        }
+        tables.identity
     }
 
     pub fn get(&self, kind: &Kind, id: Uuid) -> Result<Option<Found>, StateError> {
@@ -263,6 +287,14 @@ impl Simulated {
 }
 
 impl Tables {
+    fn of(run: Uuid) -> Self {
+        let (schema, epoch) = (migration::last(migration::ALL), 1);
+        Self {
+            identity: Identity { schema, epoch, run },
+            ..Self::default()
+        }
+    }
+
     fn now(&self, kind: &Kind, id: Uuid) -> Option<&Row> {
         self.rows.get(kind.table)?.get(&id)
     }

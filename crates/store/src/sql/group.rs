@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::{Dialect, Link, Sql, Value, number};
+use super::{Dialect, Link, Sql, Value, identity, number};
 use crate::batch::{Act, Batch, NewEvent};
 use crate::error::CommitError;
 use crate::judge::{Look, judge};
@@ -20,6 +20,8 @@ use crate::noun::Kind;
 pub(super) enum Failed {
     /// Another hub changed a row or took a key meanwhile: the same group again will see it.
     Collided,
+    /// The database has this schema, and we know another.
+    Schema(u32),
     Database(sqlx::Error),
 }
 
@@ -40,8 +42,12 @@ fn is_collision(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.is_unique_violation() || matches!(error.code().as_deref(), Some("40P01" | "40001")))
 }
 
-/// Judges and writes `batches` in an open transaction; an answer for each.
-pub(super) async fn write(link: &mut Link<'_>, batches: &[&Batch]) -> Result<Vec<Result<(), CommitError>>, Failed> {
+/// Judges and writes `batches` in an open transaction of a program that knows `schema`; an answer for each.
+pub(super) async fn write(
+    link: &mut Link<'_>,
+    batches: &[&Batch],
+    schema: u32,
+) -> Result<Vec<Result<(), CommitError>>, Failed> {
     let mut view = View::load(link, batches).await?;
     let mut answers = Vec::with_capacity(batches.len());
     let mut writes = Writes::default();
@@ -54,6 +60,7 @@ pub(super) async fn write(link: &mut Link<'_>, batches: &[&Batch]) -> Result<Vec
         answers.push(answer);
     }
     writes.carry_out(link).await?;
+    write_events(link, &writes.events, schema).await?;
     Ok(answers)
 }
 
@@ -224,8 +231,7 @@ impl<'a> Writes<'a> {
         self.events.extend(&batch.events);
     }
 
-    /// The order within a table is kept, because a key may go from one row to the next. Events come last: their counter is the
-    /// one row that all batches of all hubs change, and whoever has it holds nobody up for longer than COMMIT takes.
+    /// The order within a table is kept, because a key may go from one row to the next.
     async fn carry_out(&self, link: &mut Link<'_>) -> Result<(), Failed> {
         for (kind, writes) in self.tables.values() {
             let Some(kind) = kind else { continue };
@@ -237,7 +243,7 @@ impl<'a> Writes<'a> {
                 write_run(link, kind, run).await?;
             }
         }
-        write_events(link, &self.events).await
+        Ok(())
     }
 }
 
@@ -317,15 +323,22 @@ fn put(dialect: Dialect, kind: &Kind, rows: &[Put<'_>]) -> Sql {
     sql
 }
 
-async fn write_events(link: &mut Link<'_>, events: &[&NewEvent]) -> Result<(), Failed> {
+/// Events come last: their counter is the one row that all batches of all hubs change, and whoever has it holds nobody up for longer
+/// than COMMIT takes. A migration changes the same row, so whoever has it knows the schema for sure.
+pub(super) async fn write_events(link: &mut Link<'_>, events: &[&NewEvent], schema: u32) -> Result<(), Failed> {
     if events.is_empty() {
         return Ok(());
     }
     let mut sql = link.sql("UPDATE hub SET events = events + ");
     sql.value(Value::Number(number(events.len() as u64)))
+        .push(" WHERE schema = ")
+        .value(Value::Number(schema.into()))
         .push(" RETURNING events");
     let rows = link.rows(sql).await?;
-    let last = rows.first().ok_or(sqlx::Error::RowNotFound)?.number(0)?;
+    let Some(row) = rows.first() else {
+        return Err(Failed::Schema(identity::schema(link).await?));
+    };
+    let last = row.number(0)?;
     let first = last - number(events.len() as u64) + 1;
     let numbered: Vec<(i64, &NewEvent)> = (first..).zip(events.iter().copied()).collect();
     for rows in powers(&numbered) {

@@ -4,6 +4,7 @@
 
 mod chain;
 mod group;
+mod identity;
 mod listen;
 mod open;
 mod query;
@@ -17,6 +18,7 @@ use sqlx::{AssertSqlSafe, Executor, Postgres, Row as _, Sqlite};
 use uuid::Uuid;
 
 pub(crate) use chain::{count, head, kept};
+pub(crate) use identity::identity;
 pub(crate) use open::{Database, open_schema};
 pub(crate) use query::{Found, Page, check, events, get, page};
 pub(crate) use writer::Order;
@@ -301,6 +303,11 @@ impl Row {
     /// A number that is never negative.
     pub fn count(&self, place: usize) -> Result<u64, sqlx::Error> {
         u64::try_from(self.number(place)?).map_err(|error| sqlx::Error::Decode(error.into()))
+    }
+
+    /// A number of a schema or epoch.
+    pub fn small(&self, place: usize) -> Result<u32, sqlx::Error> {
+        u32::try_from(self.number(place)?).map_err(|error| sqlx::Error::Decode(error.into()))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Link, Pool, listen, schema, writer};
 use crate::migration::Migration;
-use crate::open::{DatabaseUrl, Identity, OpenError};
+use crate::open::{DatabaseUrl, OpenError};
 
 /// Readers beside the writer: SQLite works on this machine's processors, PostgreSQL waits for a network.
 const SQLITE_READERS: u32 = 4;
@@ -44,22 +44,22 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    pub async fn open(url: &DatabaseUrl, list: &[Migration]) -> Result<(Self, Identity), OpenError> {
+    pub async fn open(url: &DatabaseUrl, list: &[Migration]) -> Result<(Self, u32), OpenError> {
         if let DatabaseUrl::Sqlite(path) = url {
             make_private(path)?;
         }
         let way = Way::to(url)?;
         let mut own = way.connect().await?;
-        let identity = schema::forward(&mut own.link(), list).await?;
+        let schema = schema::forward(&mut own.link(), list).await?.schema;
         let pool = way.readers();
         let (orders, inbox) = mpsc::channel(writer::WAITING);
         let (bell, changes) = watch::channel(0);
         if let Way::Postgres(options) = &way {
             listen::start(options.clone(), bell.clone());
         }
-        writer::start(writer::Writer::new(way, own, bell), inbox);
+        writer::start(writer::Writer::new(way, own, bell, schema), inbox);
         let inner = Inner { pool, orders, changes };
-        Ok((Self(Arc::new(inner)), identity))
+        Ok((Self(Arc::new(inner)), schema))
     }
 
     pub fn pool(&self) -> &Pool {

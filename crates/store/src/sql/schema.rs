@@ -6,7 +6,8 @@ use super::{Dialect, Link, Value};
 use crate::migration::{self, Migration, NoWay, Standing};
 use crate::open::{Identity, OpenError};
 
-/// One row. `events` is the last event's number; `run` is drawn anew for each database and never changes.
+/// One row. `events` is the last event's number; `run` is drawn anew for each database and for each of
+/// its epochs.
 const HUB: &str = "CREATE TABLE IF NOT EXISTS hub (\
     one BIGINT PRIMARY KEY CHECK (one = 1), schema BIGINT NOT NULL, finalised BIGINT NOT NULL, \
     epoch BIGINT NOT NULL, run UUID NOT NULL, events BIGINT NOT NULL)";
@@ -131,16 +132,13 @@ async fn standing(link: &mut Link<'_>) -> Result<Option<(Standing, Identity)>, s
     let sql = link.sql("SELECT schema, finalised, epoch, run FROM hub");
     let rows = link.rows(sql).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let small = |place| -> Result<u32, sqlx::Error> {
-        u32::try_from(row.number(place)?).map_err(|error| sqlx::Error::Decode(error.into()))
-    };
     let standing = Standing {
-        schema: small(0)?,
-        finalised: small(1)?,
+        schema: row.small(0)?,
+        finalised: row.small(1)?,
     };
     let identity = Identity {
         schema: standing.schema,
-        epoch: small(2)?,
+        epoch: row.small(2)?,
         run: row.id(3)?,
     };
     Ok(Some((standing, identity)))

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::group::{self, Failed};
 use super::open::{Own, Way};
-use super::{Dialect, Value, chain};
+use super::{Dialect, Value, chain, identity};
 use crate::batch::Batch;
 use crate::error::{Cause, CommitError, Outcome, StateError};
+use crate::open::Identity;
 
 /// Orders that may wait; whoever comes then waits in `commit`.
 pub(super) const WAITING: usize = 1024;
@@ -29,6 +30,11 @@ const CLEANING: u64 = 5000;
 pub(crate) enum Order {
     Commit(Batch, oneshot::Sender<Result<(), CommitError>>),
     Chain(u32, oneshot::Sender<Result<u64, StateError>>),
+    Raise {
+        seen: Uuid,
+        heard: u32,
+        answer: oneshot::Sender<Result<Identity, StateError>>,
+    },
 }
 
 pub(super) struct Writer {
@@ -36,6 +42,7 @@ pub(super) struct Writer {
     own: Option<Own>,
     bell: watch::Sender<u64>,
     groups: u64,
+    schema: u32,
 }
 
 /// How a transaction ended that did not end well.
@@ -48,6 +55,8 @@ enum Trouble {
     Lost(Answers, sqlx::Error),
     /// It cannot be found out whether it happened.
     Unknown(sqlx::Error),
+    /// Nothing happened: the database has this schema, which is not ours.
+    Schema { found: u32, known: u32 },
 }
 
 type Answers = Vec<Result<(), CommitError>>;
@@ -63,20 +72,27 @@ pub(super) fn start(mut writer: Writer, mut inbox: mpsc::Receiver<Order>) {
 }
 
 impl Writer {
-    pub fn new(way: Way, own: Own, bell: watch::Sender<u64>) -> Self {
+    /// Writes only while the database has this schema.
+    pub fn new(way: Way, own: Own, bell: watch::Sender<u64>, schema: u32) -> Self {
         let (own, groups) = (Some(own), 0);
-        Self { way, own, bell, groups }
+        Self {
+            way,
+            own,
+            bell,
+            groups,
+            schema,
+        }
     }
 
     async fn serve(&mut self, orders: Vec<Order>) {
-        let (mut batches, mut waiting, mut chains) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut batches, mut waiting, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for order in orders {
             match order {
                 Order::Commit(batch, answer) => {
                     batches.push(batch);
                     waiting.push(answer);
                 }
-                Order::Chain(limit, answer) => chains.push((limit, answer)),
+                other => others.push(other),
             }
         }
         if !batches.is_empty() {
@@ -90,9 +106,12 @@ impl Writer {
                 let _ = waiting.send(answer);
             }
         }
-        for (limit, waiting) in chains {
-            let outcome = self.chain(limit).await;
-            let _ = waiting.send(outcome);
+        for order in others {
+            match order {
+                Order::Commit(..) => {}
+                Order::Chain(limit, waiting) => drop(waiting.send(self.chain(limit).await)),
+                Order::Raise { seen, heard, answer } => drop(answer.send(self.raise(seen, heard).await)),
+            }
         }
     }
 
@@ -147,6 +166,10 @@ impl Writer {
                 self.undo().await;
                 return Err(match failed {
                     Failed::Collided => Trouble::Collided,
+                    Failed::Schema(found) => Trouble::Schema {
+                        found,
+                        known: self.schema,
+                    },
                     Failed::Database(error) => Trouble::NotDone(error),
                 });
             }
@@ -164,23 +187,32 @@ impl Writer {
 
     async fn before_commit(&mut self, batches: &[&Batch], id: Uuid) -> Result<Answers, Failed> {
         self.groups += 1;
-        let clean = self.groups % CLEANING == 1;
+        let (clean, known) = (self.groups % CLEANING == 1, self.schema);
         let mut link = self.own().await?.link();
         link.begin().await?;
         if link.dialect() == Dialect::Postgres {
-            let mut sql = link.sql("INSERT INTO batch (id, at) VALUES (");
+            let mut sql = link.sql("INSERT INTO batch (id, at) SELECT ");
             sql.value(Value::Id(id))
                 .push(", ")
                 .value(Value::Number(millis(Duration::ZERO)))
-                .push(")");
-            link.execute(sql).await?;
+                .push(" FROM hub WHERE schema = ")
+                .value(Value::Number(known.into()));
+            if link.execute(sql).await? == 0 {
+                return Err(Failed::Schema(identity::schema(&mut link).await?));
+            }
             if clean {
                 let mut sql = link.sql("DELETE FROM batch WHERE at < ");
                 sql.value(Value::Number(millis(KEPT)));
                 link.execute(sql).await?;
             }
+        } else {
+            // Nobody else can write until this transaction ends, a migration neither.
+            let found = identity::schema(&mut link).await?;
+            if found != known {
+                return Err(Failed::Schema(found));
+            }
         }
-        group::write(&mut link, batches).await
+        group::write(&mut link, batches, known).await
     }
 
     async fn end(&mut self) -> Result<(), sqlx::Error> {
@@ -254,6 +286,22 @@ impl Writer {
         outcome
     }
 
+    /// Whether an answer that was lost belonged to something that happened, the caller finds out by asking again.
+    async fn raise(&mut self, seen: Uuid, heard: u32) -> Result<Identity, StateError> {
+        let patience = self.way.patience();
+        for attempt in [1, 2] {
+            let outcome = match self.own().await {
+                Ok(own) => tokio::time::timeout(patience, identity::raise(&mut own.link(), seen, heard)).await,
+                Err(error) => return Err(error.into()),
+            };
+            match outcome.unwrap_or(Err(sqlx::Error::PoolTimedOut.into())) {
+                Err(_) if attempt == 1 => self.own = None,
+                outcome => return outcome,
+            }
+        }
+        Err(StateError::Unavailable("the database is gone".into()))
+    }
+
     async fn own(&mut self) -> Result<&mut Own, sqlx::Error> {
         let own = match self.own.take() {
             Some(own) => own,
@@ -283,6 +331,9 @@ impl Trouble {
                 Outcome::NotDone,
                 Cause::from("other hubs were in the way, again and again"),
             ),
+            Self::Schema { found, known } => {
+                return (0..count).map(|_| Err(CommitError::Schema { found, known })).collect();
+            }
             Self::NotDone(error) if is_full(&error) => return (0..count).map(|_| Err(CommitError::Full)).collect(),
             Self::NotDone(error) => (Outcome::NotDone, error.into()),
             Self::Lost(_, error) | Self::Unknown(error) => (Outcome::Unknown, error.into()),

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod commits;
+mod epoch;
 mod reading;
 
 use bench::{Bench, Files, run};
@@ -46,4 +47,6 @@ cases! {
     reading: a_scan_gives_all_in_the_order_of_ids only_declared_indexes_can_be_asked_for lists_are_cut_by_key
         a_list_is_filtered events_are_numbered_without_gaps events_are_filtered;
     audit: the_chain_grows_and_holds two_hubs_lengthen_one_chain;
+    epoch: a_new_epoch_begins_a_new_run_and_keeps_the_rows hubs_that_see_the_same_raise_it_once
+        an_epoch_is_greater_than_all_that_was_heard;
 }

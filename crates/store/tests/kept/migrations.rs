@@ -1,8 +1,10 @@
 //! Schemas of the tests' own, so that every way between three of them is gone.
 
-use renkei_store::migration::{Migration, NoWay};
+use renkei_store::migration::{self, ALL, Migration, NoWay};
+use renkei_store::noun::duty::Duty;
 use renkei_store::open::OpenError;
-use renkei_store::{DatabaseUrl, Store};
+use renkei_store::{Batch, CommitError, DatabaseUrl, Store};
+use uuid::Uuid;
 
 use crate::place::{Place, on_both};
 
@@ -25,9 +27,7 @@ const LIST: &[Migration] = &[
 ];
 
 async fn open(place: &Place, list: &[Migration]) -> Result<u32, OpenError> {
-    Store::open_with(&place.url, list)
-        .await
-        .map(|store| store.identity().schema)
+    Store::open_with(&place.url, list).await.map(|store| store.schema())
 }
 
 fn no_way<T: std::fmt::Debug>(outcome: Result<T, OpenError>) -> NoWay {
@@ -65,14 +65,15 @@ fn a_newer_schema_is_refused_and_left_alone() {
 #[test]
 fn there_is_a_way_back_until_the_schema_is_finalised() {
     on_both(|place| async move {
-        let run = Store::open_with(&place.url, &LIST[..1]).await.unwrap().identity().run;
+        let first = Store::open_with(&place.url, &LIST[..1]).await.unwrap();
+        let run = first.identity().await.unwrap().run;
         open(&place, LIST).await.unwrap();
         assert_eq!(Store::roll_back_with(&place.url, LIST).await.unwrap(), 1);
         assert!(place.number("SELECT id FROM second").await.is_err());
         assert_eq!(place.number("SELECT id FROM first").await.unwrap(), 7);
         // The older version works again, and it is still the same database.
         let older = Store::open_with(&place.url, &LIST[..1]).await.unwrap();
-        assert_eq!(older.identity().run, run);
+        assert_eq!(older.identity().await.unwrap().run, run);
 
         open(&place, LIST).await.unwrap();
         assert_eq!(Store::finalise_with(&place.url, LIST).await.unwrap(), 3);
@@ -112,12 +113,12 @@ fn hubs_that_start_together_migrate_once() {
         let hubs: Vec<_> = (0..6)
             .map(|_| {
                 let url = place.url.clone();
-                tokio::spawn(async move { Store::open_with(&url, LIST).await.map(|store| store.identity()) })
+                tokio::spawn(async move { Store::open_with(&url, LIST).await.unwrap().identity().await.unwrap() })
             })
             .collect();
         let mut seen = Vec::new();
         for hub in hubs {
-            seen.push(hub.await.unwrap().unwrap());
+            seen.push(hub.await.unwrap());
         }
         assert!(seen.iter().all(|identity| *identity == seen[0]), "{seen:?}");
         assert_eq!(place.number("SELECT count(*) FROM first").await.unwrap(), 1);
@@ -148,5 +149,48 @@ fn what_is_not_ours_is_not_touched() {
         assert_eq!(no_way(Store::roll_back(&place.url).await), NoWay::Empty);
         assert_eq!(no_way(Store::finalise(&place.url).await), NoWay::Empty);
         assert!(place.number("SELECT count(*) FROM hub").await.is_err());
+    });
+}
+
+/// Two programs over one database, of which only one knows the new schema.
+#[test]
+fn what_was_opened_before_a_migration_writes_nothing_after_it() {
+    on_both(|place| async move {
+        let (up, down) = ("CREATE TABLE later (id {serial})", "DROP TABLE later");
+        let known = migration::last(ALL);
+        let found = known + 1;
+        let schema = found;
+        let list = [ALL, &[Migration { schema, up, down }]].concat();
+        let older = Store::open(&place.url).await.unwrap();
+        let commit = async |store: &Store, with: fn(&mut Batch)| {
+            let mut batch = Batch::new();
+            with(&mut batch);
+            store.state.commit(batch).await
+        };
+        let row = |batch: &mut Batch| {
+            let (id, name, holder) = (Uuid::now_v7(), Uuid::now_v7().to_string(), Uuid::nil());
+            let until = jiff::Timestamp::UNIX_EPOCH;
+            batch.insert(&Duty {
+                id,
+                name,
+                holder,
+                until,
+            });
+        };
+        commit(&older, row).await.unwrap();
+        let newer = Store::open_with(&place.url, &list).await.unwrap();
+        let refused = commit(&older, row).await.unwrap_err();
+        assert!(
+            matches!(refused, CommitError::Schema { found: f, known: k } if (f, k) == (found, known)),
+            "{refused:?}"
+        );
+        let identity = older.identity().await.unwrap();
+        assert_eq!((identity.schema, older.schema()), (found, known));
+        commit(&newer, row).await.unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM duty").await.unwrap(), 2);
+        // Gone back, it is ours again.
+        assert_eq!(Store::roll_back_with(&place.url, &list).await.unwrap(), known);
+        commit(&older, row).await.unwrap();
+        assert!(commit(&newer, row).await.is_err());
     });
 }
