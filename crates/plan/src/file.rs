@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::chunk::Cut;
 use crate::lane::{LaneId, Time};
 use crate::runs::Runs;
 use crate::{FileId, PIECE, Piece};
@@ -40,10 +41,14 @@ pub(crate) struct Large {
     pub(crate) home: Option<LaneId>,
     /// Everything at or above was never handed out.
     next: u64,
-    /// Handed out once, came back undone.
+    /// Handed out once, came back undone. Of a file that is cut: all that is neither out nor done.
     again: Runs,
     done: Runs,
     out: BTreeMap<u64, Vec<(LaneId, Time)>>,
+    /// How many are out although another lane has brought them.
+    superseded: u64,
+    /// Only if its pieces are handed out by chunks.
+    cut: Option<Cut>,
 }
 
 impl Large {
@@ -56,7 +61,22 @@ impl Large {
             again: Runs::new(),
             done,
             out: BTreeMap::new(),
+            superseded: 0,
+            cut: None,
         }
+    }
+
+    /// Hands out pieces by chunks of so many. Before any was handed out.
+    pub(crate) fn cut(mut self, chunk: u64) -> Self {
+        let mut from = 0;
+        for (start, end) in self.done.iter() {
+            self.again.insert_range(from, start.min(self.pieces()));
+            from = end;
+        }
+        self.again.insert_range(from, self.pieces());
+        self.next = self.pieces();
+        self.cut = Some(Cut::new(chunk));
+        self
     }
 
     pub(crate) fn pieces(&self) -> u64 {
@@ -73,11 +93,31 @@ impl Large {
         }
     }
 
+    /// Whether a lane that has nothing of this file could get a piece; only asked while there are unassigned ones.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.cut.as_ref().is_none_or(|cut| cut.unclaimed(&self.again).is_some())
+    }
+
+    /// Whether there is more in the chunk that `lane` has.
+    pub(crate) fn has_rest_for(&self, lane: LaneId) -> bool {
+        self.cut
+            .as_ref()
+            .is_some_and(|cut| cut.rest(&self.again, lane).is_some())
+    }
+
+    /// `lane` goes, or is too slow: what is left of its chunk is anybody's.
+    pub(crate) fn release(&mut self, lane: LaneId) {
+        if let Some(cut) = &mut self.cut {
+            cut.release(lane);
+        }
+    }
+
     /// Bytes not handed out to anyone.
     pub(crate) fn unassigned(&self) -> u64 {
+        let out_only = (self.out.len() as u64).saturating_sub(self.superseded);
         self.pieces()
             .saturating_sub(self.done.len())
-            .saturating_sub(self.out.len() as u64)
+            .saturating_sub(out_only)
             .saturating_mul(PIECE)
             .min(self.size)
     }
@@ -96,7 +136,14 @@ impl Large {
 
     /// The next piece for `lane`, lowest first so that disks see one stream.
     pub(crate) fn hand_out(&mut self, lane: LaneId, now: Time) -> Option<u64> {
-        let index = match self.again.pop_first() {
+        let again = match &mut self.cut {
+            Some(cut) => {
+                let piece = cut.next(&self.again, lane)?;
+                self.again.remove(piece).then_some(piece)
+            }
+            None => self.again.pop_first(),
+        };
+        let index = match again {
             Some(index) => index,
             None => {
                 let index = self.done.first_missing(self.next);
@@ -124,13 +171,21 @@ impl Large {
 
     /// A second lane takes over a piece that is out.
     pub(crate) fn take_over(&mut self, index: u64, lane: LaneId, now: Time) {
-        self.out.entry(index).or_default().push((lane, now));
+        let holders = self.out.entry(index).or_default();
+        if let Some(cut) = &mut self.cut {
+            holders.iter().for_each(|(holder, _)| cut.release(*holder));
+        }
+        holders.push((lane, now));
     }
 
     /// `lane` has brought the piece; true if it is the first to do so.
     pub(crate) fn acknowledged(&mut self, index: u64, lane: LaneId) -> bool {
         self.let_go(index, lane);
-        self.done.insert(index)
+        let first = self.done.insert(index);
+        if first && self.out.contains_key(&index) {
+            self.superseded = self.superseded.saturating_add(1);
+        }
+        first
     }
 
     /// `lane` will not bring the piece.
@@ -175,7 +230,35 @@ impl Large {
             }
             if holders.is_empty() {
                 self.out.remove(&index);
+                if self.done.contains(index) {
+                    self.superseded = self.superseded.saturating_sub(1);
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_and_still_out_does_not_hide_what_came_back() {
+        let (slow, quick, now) = (LaneId(0), LaneId(1), Time::ZERO);
+        let mut file = Large::new(2 * PIECE, Runs::new());
+        assert_eq!(
+            (file.hand_out(slow, now), file.hand_out(quick, now)),
+            (Some(0), Some(1))
+        );
+        file.take_over(0, quick, now);
+        assert!(file.acknowledged(0, quick));
+        file.came_back(1, quick);
+        assert_eq!(file.unassigned(), PIECE);
+        assert!(!file.acknowledged(0, slow));
+        assert_eq!(file.unassigned(), PIECE);
+        assert_eq!(file.hand_out(quick, now), Some(1));
+        file.take_over(1, slow, now);
+        assert!(file.acknowledged(1, slow));
+        assert_eq!(file.unassigned(), 0);
     }
 }

@@ -8,6 +8,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod chunk;
 mod file;
 pub mod journal;
 mod lane;
@@ -15,6 +16,7 @@ mod runs;
 mod schedule;
 pub mod tune;
 
+pub use chunk::Chunks;
 pub use lane::{LaneId, Time};
 pub use runs::Runs;
 pub use schedule::{Outcome, Plan, Settings};

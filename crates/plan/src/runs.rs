@@ -114,6 +114,15 @@ impl Runs {
         }
     }
 
+    /// The lowest number at or above `from` that is in the set.
+    #[must_use]
+    pub fn first_from(&self, from: u64) -> Option<u64> {
+        if self.contains(from) {
+            return Some(from);
+        }
+        self.runs.range(from..).next().map(|(&start, _)| start)
+    }
+
     /// The runs in order, each `(start, end)` with `end` exclusive.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.runs.iter().map(|(&s, &e)| (s, e))
@@ -150,6 +159,7 @@ mod tests {
                     prop_assert_eq!(runs.contains(k), model.contains(&k));
                     let missing = (k..).find(|m| !model.contains(m));
                     prop_assert_eq!(Some(runs.first_missing(k)), missing);
+                    prop_assert_eq!(runs.first_from(k), model.range(k..).next().copied());
                 }
             }
             let flat: Vec<u64> = runs.iter().flat_map(|(s, e)| s..e).collect();

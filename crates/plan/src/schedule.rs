@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::chunk::Chunks;
 use crate::file::{Large, Step};
 use crate::lane::{Lane, LaneId, Time, time_of};
 use crate::runs::Runs;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub files_per_lane: usize,
     /// A fixed window of each lane in bytes (`--ahead`).
     pub window: Option<u64>,
+    /// Hand out large files by chunks of this size; none: piece by piece to whichever lane has room.
+    pub chunks: Option<Chunks>,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             memory: 96 * PIECE,
             files_per_lane: 256,
             window: None,
+            chunks: None,
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct Plan {
     scan_done: bool,
     in_flight: u64,
     load: Load,
+    /// Chunks of all files that were added.
+    chunks: u64,
 }
 
 impl Plan {
@@ -101,6 +107,7 @@ impl Plan {
             scan_done: false,
             in_flight: 0,
             load: Load::default(),
+            chunks: 0,
         }
     }
 
@@ -119,7 +126,11 @@ impl Plan {
     /// Adds a file that is moved in pieces, of which `done` need not be moved again.
     pub fn add_large(&mut self, size: u64, done: Runs) -> FileId {
         let id = self.new_id();
-        let file = Large::new(size, done);
+        let mut file = Large::new(size, done);
+        if let Some(chunks) = self.settings.chunks {
+            file = file.cut(chunks.pieces(size));
+            self.chunks = self.chunks.saturating_add(chunks.count(left(&file)));
+        }
         self.load.bytes = self.load.bytes.saturating_add(left(&file));
         self.large.insert(id, file);
         self.unopened.insert(id);
@@ -146,7 +157,11 @@ impl Plan {
     /// What is left, for the tuner.
     #[must_use]
     pub fn load(&self) -> Load {
-        let pieces = self.load.bytes / PIECE + self.load.files.min(1) + self.load.files / BATCH_FILES as u64;
+        let whole = self.load.bytes / PIECE;
+        // Chunks are not counted down: a lane that has one may still be in the midst of it.
+        let cut = self.chunks.saturating_add(whole.min(self.load.files));
+        let large = self.settings.chunks.map_or(whole, |_| cut);
+        let pieces = large + self.load.files.min(1) + self.load.files / BATCH_FILES as u64;
         Load {
             pieces: pieces.max(1),
             ..self.load
@@ -177,6 +192,7 @@ impl Plan {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.retiring = true;
         }
+        self.release(id);
     }
 
     /// Whether the lane may end: it was retired and has nothing in flight, or everything is complete.
@@ -188,6 +204,14 @@ impl Plan {
     /// The lane is gone. Every job that it had must have been reported through [`Plan::done`] before.
     pub fn lane_down(&mut self, id: LaneId) {
         self.lanes.remove(&id);
+        self.release(id);
+    }
+
+    /// A lane that takes no more pieces has no chunk.
+    fn release(&mut self, id: LaneId) {
+        if self.settings.chunks.is_some() {
+            self.large.values_mut().for_each(|file| file.release(id));
+        }
     }
 
     /// Lanes that hold only what others have brought meanwhile, and so keep files from being finished.
@@ -260,6 +284,7 @@ impl Plan {
             .open
             .iter()
             .filter_map(|id| self.large.get(id))
+            .filter(|file| file.is_offered())
             .map(Large::unassigned)
             .sum();
         let opening = self.large_in(Step::Opening);
@@ -335,9 +360,30 @@ impl Plan {
         let lane = self.lanes.get(&id)?;
         let room = lane.piece_bytes.saturating_add(PIECE) <= lane.window().max(PIECE);
         let memory = self.in_flight.saturating_add(PIECE) <= self.settings.memory || self.in_flight == 0;
-        if !room || !memory || self.left_to_faster(id) {
+        if !room || !memory {
             return None;
         }
+        // A chunk is finished by whoever has it.
+        let rest = self.settings.chunks.and_then(|_| {
+            let has_rest = |file: &&FileId| self.large.get(file).is_some_and(|file| file.has_rest_for(id));
+            self.open.iter().find(has_rest).copied()
+        });
+        let pick = match rest {
+            Some(file) => file,
+            None if self.left_to_faster(id) => return None,
+            None => self.next_file(id)?,
+        };
+        let large = self.large.get_mut(&pick)?;
+        let index = large.hand_out(id, now)?;
+        let piece = large.piece(pick, index);
+        if large.unassigned() == 0 {
+            self.open.remove(&pick);
+        }
+        Some(Job::Piece(piece))
+    }
+
+    /// The file of which a lane takes the next piece.
+    fn next_file(&self, id: LaneId) -> Option<FileId> {
         // A file of one's own first, then the oldest; a short one that is another lane's home is left to that lane
         // as long as there is anything else.
         let own = |file: &Large| {
@@ -346,25 +392,12 @@ impl Plan {
                 .filter(|home| self.lanes.get(home).is_some_and(|lane| !lane.retiring));
             home.is_none_or(|home| home == id)
         };
-        let pick = self
-            .open
-            .iter()
-            .find(|file| self.large.get(file).is_some_and(|f| own(f) || f.size >= SHARED_FROM))
-            .or_else(|| {
-                if self.unopened.is_empty() {
-                    self.open.first()
-                } else {
-                    None
-                }
-            })
-            .copied()?;
-        let large = self.large.get_mut(&pick)?;
-        let index = large.hand_out(id, now)?;
-        let piece = large.piece(pick, index);
-        if large.unassigned() == 0 {
-            self.open.remove(&pick);
-        }
-        Some(Job::Piece(piece))
+        let pick = |may: &dyn Fn(&Large) -> bool| {
+            let may = |file: &&FileId| self.large.get(file).is_some_and(|file| file.is_offered() && may(file));
+            self.open.iter().find(may).copied()
+        };
+        pick(&|file| own(file) || file.size >= SHARED_FROM)
+            .or_else(|| self.unopened.is_empty().then(|| pick(&|_| true)).flatten())
     }
 
     /// Towards the end a lane takes no piece that the others would wait for: a slow one, or one that has just been opened
@@ -397,7 +430,8 @@ impl Plan {
 
     /// With nothing left to hand out, an idle lane takes over a piece that has been out suspiciously long.
     fn take_over(&mut self, id: LaneId, now: Time) -> Option<Job> {
-        if !self.scan_done || !self.waiting.is_empty() || !self.unopened.is_empty() || !self.open.is_empty() {
+        let offered = |file: &FileId| self.large.get(file).is_some_and(Large::is_offered);
+        if !self.scan_done || !self.waiting.is_empty() || !self.unopened.is_empty() || self.open.iter().any(offered) {
             return None;
         }
         let lane = self.lanes.get(&id)?;

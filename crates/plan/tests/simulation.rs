@@ -2,11 +2,11 @@
 //!
 //! Time passes from event to event, so minutes of transfer take milliseconds and the same seed gives the same run.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use renkei_plan::{FileId, Job, LaneId, Outcome, PIECE, Plan, Runs, Settings, Time};
+use renkei_plan::{Chunks, FileId, Job, LaneId, Outcome, PIECE, Plan, Runs, Settings, Time};
 
 #[derive(Clone, Debug)]
 struct LaneModel {
@@ -23,6 +23,15 @@ struct World {
     lanes: Vec<LaneModel>,
     memory: u64,
     trickle: bool,
+    /// Least and most bytes of a chunk.
+    chunks: Option<(u64, Option<u64>)>,
+}
+
+impl World {
+    fn chunks(&self) -> Option<Chunks> {
+        let (least, most) = self.chunks?;
+        Some(Chunks::new(least, most, self.lanes.len() as u32).unwrap())
+    }
 }
 
 struct Simulation {
@@ -37,6 +46,10 @@ struct Simulation {
     most_in_flight: u64,
     open_handles: HashMap<FileId, bool>,
     trace: Vec<String>,
+    /// Which lanes were handed pieces of a chunk.
+    chunk_lanes: BTreeMap<(FileId, u64), BTreeSet<LaneId>>,
+    /// The longest that a piece was out.
+    slowest: Duration,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +137,7 @@ impl Simulation {
 fn run(world: &World) -> Simulation {
     let settings = Settings {
         memory: world.memory,
+        chunks: world.chunks(),
         ..Settings::default()
     };
     let mut sim = Simulation {
@@ -138,6 +152,8 @@ fn run(world: &World) -> Simulation {
         most_in_flight: 0,
         open_handles: HashMap::new(),
         trace: Vec::new(),
+        chunk_lanes: BTreeMap::new(),
+        slowest: Duration::ZERO,
     };
     let mut to_add: Vec<(u64, bool)> = world
         .files
@@ -186,6 +202,11 @@ fn run(world: &World) -> Simulation {
                 *jobs += 1;
                 *free = (*free).max(sim.now) + Duration::from_secs_f64(bytes as f64 / model.rate as f64);
                 due.push(Due(std::cmp::Reverse((*free + model.rtt, serial))));
+                if let (Job::Piece(piece), Some((_, Some(most)))) = (&job, world.chunks) {
+                    sim.slowest = sim.slowest.max(*free + model.rtt - sim.now);
+                    let chunk = piece.index / (most / PIECE).max(1);
+                    sim.chunk_lanes.entry((piece.file, chunk)).or_default().insert(id);
+                }
                 flights.insert(serial, Flight { lane: id, job });
                 serial += 1;
             }
@@ -283,8 +304,9 @@ fn world() -> impl Strategy<Value = World> {
         prop::collection::vec(lane, 1..9),
         prop_oneof![Just(2 * PIECE), Just(8 * PIECE), Just(96 * PIECE)],
         any::<bool>(),
+        prop::option::of(chunks()),
     )
-        .prop_map(|(files, lanes, memory, trickle)| {
+        .prop_map(|(files, lanes, memory, trickle, chunks)| {
             let (files, failing) = files.into_iter().unzip();
             World {
                 files,
@@ -292,7 +314,35 @@ fn world() -> impl Strategy<Value = World> {
                 lanes,
                 memory,
                 trickle,
+                chunks,
             }
+        })
+}
+
+fn chunks() -> impl Strategy<Value = (u64, Option<u64>)> {
+    (0..12 * PIECE, prop::option::of(0..12 * PIECE)).prop_map(|(least, more)| (least, more.map(|more| least + more)))
+}
+
+/// Lanes that neither break nor dawdle.
+fn calm_world() -> impl Strategy<Value = World> {
+    let lane = (0u64..100, 20u64..200).prop_map(|(ms, mb)| LaneModel {
+        rtt: Duration::from_millis(ms),
+        rate: mb * 1_000_000,
+        dies_after: None,
+    });
+    (
+        prop::collection::vec(0..60 * PIECE, 1..20),
+        prop::collection::vec(lane, 1..9),
+        (0..12 * PIECE, 0..12 * PIECE),
+        any::<bool>(),
+    )
+        .prop_map(|(files, lanes, (least, more), trickle)| World {
+            failing: vec![false; files.len()],
+            files,
+            lanes,
+            memory: 96 * PIECE,
+            trickle,
+            chunks: Some((least, Some(least + more))),
         })
 }
 
@@ -302,6 +352,17 @@ proptest! {
     #[test]
     fn every_byte_arrives_once_whatever_happens_to_lanes(world in world()) {
         check(&world);
+    }
+
+    #[test]
+    fn no_range_that_a_lane_takes_is_larger_than_the_largest_chunk(world in calm_world()) {
+        let sim = check(&world);
+        // What is out for longer may be taken over.
+        prop_assume!(sim.slowest < Duration::from_secs(2));
+        // Chunks lie side by side, so a lane that left its own would meet another in the next.
+        for (chunk, lanes) in &sim.chunk_lanes {
+            prop_assert_eq!(lanes.len(), 1, "{:?} was taken by {:?}", chunk, lanes);
+        }
     }
 
     #[test]
@@ -419,4 +480,73 @@ fn what_need_not_be_moved_is_not_handed_out() {
         }
     }
     assert_eq!(moved, [0, 3]);
+}
+
+#[test]
+fn a_file_that_is_not_cut_is_shared_piece_by_piece_and_one_that_is_cut_is_not() {
+    let lanes_of_each_half = |chunks| {
+        let (mut plan, now) = (
+            Plan::new(Settings {
+                chunks,
+                ..Settings::default()
+            }),
+            Time::ZERO,
+        );
+        let lanes = [LaneId(0), LaneId(1)];
+        for lane in lanes {
+            plan.lane_up(lane, Duration::from_millis(10), now);
+        }
+        plan.add_large(20 * PIECE, Runs::new());
+        plan.scan_done();
+        let mut halves = [BTreeSet::new(), BTreeSet::new()];
+        while !plan.is_complete() {
+            let jobs = lanes.map(|lane| plan.next(lane, now).map(|job| (lane, job)));
+            for (lane, job) in jobs.into_iter().flatten() {
+                if let Job::Piece(piece) = &job {
+                    halves[(piece.index / 10) as usize].insert(lane.0);
+                }
+                plan.done(lane, &job, Outcome::Done, now);
+            }
+        }
+        halves.map(|lanes| lanes.len())
+    };
+    assert_eq!(lanes_of_each_half(None), [2, 2]);
+    assert_eq!(lanes_of_each_half(Chunks::new(PIECE, Some(10 * PIECE), 2)), [1, 1]);
+    let whole = lanes_of_each_half(Chunks::new(20 * PIECE, None, 2));
+    assert_eq!(whole, [1, 1], "below the smallest chunk a file is one");
+}
+
+#[test]
+fn the_chunk_of_a_hung_or_lost_lane_is_finished_by_another() {
+    for lost in [true, false] {
+        let chunks = Chunks::new(PIECE, Some(40 * PIECE), 2);
+        let mut plan = Plan::new(Settings {
+            chunks,
+            ..Settings::default()
+        });
+        let rtt = Duration::from_millis(10);
+        plan.lane_up(LaneId(0), rtt, Time::ZERO);
+        plan.lane_up(LaneId(1), rtt, Time::ZERO);
+        plan.add_large(40 * PIECE, Runs::new());
+        plan.scan_done();
+        let open = plan.next(LaneId(0), Time::ZERO).unwrap();
+        plan.done(LaneId(0), &open, Outcome::Done, Time::ZERO);
+        let held: Vec<Job> = std::iter::from_fn(|| plan.next(LaneId(0), Time::ZERO)).collect();
+        assert!(!held.is_empty() && plan.next(LaneId(1), Time::ZERO).is_none());
+        if lost {
+            for job in &held {
+                plan.done(LaneId(0), job, Outcome::Again, Time::ZERO);
+            }
+            plan.lane_down(LaneId(0));
+        }
+        let mut brought = 0;
+        for second in 0..60 {
+            let now = Duration::from_secs(second);
+            while let Some(job) = plan.next(LaneId(1), now) {
+                brought += u32::from(matches!(job, Job::Piece(_)));
+                plan.done(LaneId(1), &job, Outcome::Done, now);
+            }
+        }
+        assert_eq!(brought, 40, "lost: {lost}");
+    }
 }

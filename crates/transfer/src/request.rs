@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use renkei_plan::Chunks;
 use renkei_ssh::Options as SshOptions;
 
 /// One end as typed: a path on this machine, or a path at a server.
@@ -50,10 +51,11 @@ pub struct Tuning {
     pub startups: Option<u32>,
     /// Pause between connection attempts (mscp's `-I`).
     pub interval: Duration,
-    /// Least bytes of a file that are worth a connection of their own (mscp's `-s`).
+    /// Least bytes that are worth a connection of their own (mscp's `-s`); none: as the plan finds.
     pub min_chunk: Option<u64>,
-    /// Most bytes of a file that one connection takes at a time (mscp's `-S`).
-    pub max_chunk: Option<u64>,
+    /// How files are cut, each chunk for one connection (mscp's `-s` and `-S`); none: in pieces, for whichever connection
+    /// has room.
+    pub chunks: Option<Chunks>,
     /// CPU mask, one bit a core (mscp's `-m`).
     pub cpus: Option<u128>,
 }

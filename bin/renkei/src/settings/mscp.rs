@@ -1,7 +1,7 @@
 //! The meaning of mscp's options.
 //!
-//! Where mscp has a fixed number and the engine measures (`-a`, `-b`, `-S`), only what was typed is passed on; what
-//! mscp's users rely on (`-n`, `-u`, `-s`) has mscp's defaults.
+//! Where mscp has a fixed number and the engine measures (`-a`, `-b`), only what was typed is passed on; what mscp's users
+//! rely on (`-n`, `-u`, `-s`) has mscp's defaults. Files are cut into mscp's chunks only if `-s` or `-S` was typed.
 
 use std::ffi::OsString;
 use std::num::NonZero;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use renkei_transfer::ssh::{Destination, Options};
-use renkei_transfer::{Checkpoint, Existing, Location, Request, Tuning};
+use renkei_transfer::{Checkpoint, Chunks, Existing, Location, Request, Tuning};
 use renkei_types::size::ByteSize;
 
 use super::recall::Program;
@@ -102,13 +102,15 @@ fn host(location: &Location) -> Option<&Destination> {
 fn tuning(typed: &Mscp) -> Result<Tuning, UsageError> {
     // Zero means the default, as in mscp.
     let given = |size: Option<ByteSize>| size.map(|size| size.0).filter(|&size| size > 0);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections = typed.connections.unwrap_or_else(|| connections(cores));
     let smallest = given(typed.min_chunk).unwrap_or(SMALLEST_CHUNK);
     let largest = given(typed.max_chunk);
-    if let Some(largest) = largest
-        && largest < smallest
-    {
-        return Err(UsageError::Chunks { smallest, largest });
-    }
+    let chunks = Chunks::new(smallest, largest, connections).ok_or(UsageError::Chunks {
+        smallest,
+        largest: largest.unwrap_or(smallest),
+    })?;
+    let is_typed = typed.min_chunk.is_some() || typed.max_chunk.is_some();
     if typed.limit.is_some_and(|limit| limit.0 == 0) {
         return Err(UsageError::Zero("-L"));
     }
@@ -117,16 +119,15 @@ fn tuning(typed: &Mscp) -> Result<Tuning, UsageError> {
         // The server's own limit is far below what does not fit.
         size => size.map(|size| u32::try_from(size.0).unwrap_or(u32::MAX)),
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     Ok(Tuning {
         limit: typed.limit.map(|limit| limit.0),
-        connections: Some(typed.connections.unwrap_or_else(|| connections(cores))),
+        connections: Some(connections),
         ahead: typed.ahead,
         request_size,
         startups: Some(typed.startups),
         interval: Duration::from_secs(typed.interval.into()),
         min_chunk: Some(smallest),
-        max_chunk: largest,
+        chunks: is_typed.then_some(chunks),
         cpus: typed.cpus,
     })
 }

@@ -1,11 +1,15 @@
 //! The same binary called `mscp`: its users' scripts go on working.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use renkei_testkit::Sshd;
 use renkei_testkit::renkei::{Outcome, Running};
+use renkei_testkit::sshd::stock_sftp_server;
 use renkei_testkit::tree::What;
 
 use crate::support::{ALL, Lab, WAYS, Way, ends_with, well};
@@ -160,5 +164,52 @@ fn an_interrupted_copy_goes_on_from_its_checkpoint() {
         well(run(&lab, [OsString::from("-R"), checkpoint.clone().into()]));
         lab.assert_same("tree", &target, ALL);
         assert!(checkpoint.exists());
+    }
+}
+
+/// Which sessions wrote in each chunk of so many MiB of a file, as `sftp-server -l DEBUG1` tells it: one log a session, with
+/// lines such as `debug1: request 7: write "/a/b" (handle 0) off 1048576 len 212992`.
+fn sessions_of_chunks(logs: &Path, mib: u64) -> BTreeMap<u64, BTreeSet<OsString>> {
+    let mut chunks = BTreeMap::<u64, BTreeSet<OsString>>::new();
+    for log in fs::read_dir(logs).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(log.path()).unwrap();
+        for line in text.lines().filter(|line| line.contains(": write \"")) {
+            let (_, numbers) = line.rsplit_once(" off ").unwrap();
+            let offset: u64 = numbers.split(' ').next().unwrap().parse().unwrap();
+            chunks.entry(offset / (mib << 20)).or_default().insert(log.file_name());
+        }
+    }
+    chunks
+}
+
+#[test]
+fn each_connection_takes_chunks_no_larger_than_the_largest_and_leaves_small_files_whole() {
+    let logs = tempfile::tempdir().unwrap();
+    let server = format!(
+        "exec {} -e -l DEBUG1 2>{}/$$",
+        stock_sftp_server().unwrap().display(),
+        logs.path().display()
+    );
+    let lab = Lab::with(Sshd::builder().subsystem(server).start().unwrap());
+    lab.tree("tree").file("large", 24 << 20).unwrap();
+    // (options, MiB of a chunk, chunks)
+    let cases = [
+        (["-s", "1m", "-S", "4m"], 4, 6),
+        (["-s", "8m", "-S", "0"], 8, 3),
+        (["-s", "24m", "-S", "1g"], 24, 1),
+    ];
+    for (options, mib, count) in cases {
+        let options = [&["-n", "4"], &options[..]].concat();
+        well(run(&lab, lab.words(Way::Up, &options, &["tree", "copy"])));
+        lab.assert_same("tree", "copy", ALL);
+        let chunks = sessions_of_chunks(logs.path(), mib);
+        assert_eq!(chunks.len(), count, "{options:?}");
+        for (chunk, sessions) in chunks {
+            assert_eq!(sessions.len(), 1, "{options:?} chunk {chunk}");
+        }
+        for path in fs::read_dir(logs.path()).unwrap().map(|log| log.unwrap().path()) {
+            fs::remove_file(path).unwrap();
+        }
+        fs::remove_dir_all(lab.path("copy")).unwrap();
     }
 }

@@ -299,10 +299,12 @@ impl Copy {
         if sources.is_empty() || self.request.dry_run {
             return;
         }
-        let look = tokio::task::spawn_blocking(move || estimate::look(&sources));
-        let (rtt, Ok(load)) = tokio::join!(server.dialer().reached(), look) else {
+        let chunks = self.request.tuning.chunks;
+        let look = tokio::task::spawn_blocking(move || estimate::look(&sources, chunks));
+        let (rtt, Ok(mut load)) = tokio::join!(server.dialer().reached(), look) else {
             return;
         };
+        fleet::worth_a_connection(&self.request.tuning, &mut load);
         let mut tuner = Tuner::new(fleet::bounds(&self.request));
         let wave = tuner.target(&load, Lanes { up: 0, opening: 1 }, rtt, Duration::ZERO);
         server.open_beside(wave.saturating_sub(1));

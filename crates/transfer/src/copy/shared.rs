@@ -72,6 +72,7 @@ impl Shared {
             .tuning
             .ahead
             .map(|ahead| u64::from(ahead.max(1)) * u64::from(request.tuning.request_size.unwrap_or(REQUEST).max(1)));
+        let chunks = request.tuning.chunks;
         let limiter = request.tuning.limit.map(|limit| Limiter::new(Some(limit)));
         let repeatable = matches!(request.existing, crate::request::Existing::SkipSameTime);
         let keep = Keep {
@@ -100,6 +101,7 @@ impl Shared {
             has_found: AtomicBool::new(false),
             plan: Mutex::new(Plan::new(Settings {
                 window,
+                chunks,
                 ..Settings::default()
             })),
             known: Mutex::new(HashMap::new()),

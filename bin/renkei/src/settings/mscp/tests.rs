@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use renkei_transfer::Chunks;
+
 use super::*;
 
 fn understand(words: &[&str]) -> Result<(Request, Output), UsageError> {
@@ -35,7 +37,7 @@ fn defaults_are_mscps() {
     assert_eq!(tuning.startups, Some(8));
     assert_eq!(tuning.interval, Duration::ZERO);
     assert_eq!(tuning.min_chunk, Some(16 << 20));
-    assert_eq!((tuning.max_chunk, tuning.limit, tuning.cpus), (None, None, None));
+    assert_eq!((tuning.chunks, tuning.limit, tuning.cpus), (None, None, None));
 }
 
 #[test]
@@ -44,7 +46,8 @@ fn numbers_arrive_in_their_units() {
     let tuning = request(&words.split(' ').collect::<Vec<_>>()).tuning;
     assert_eq!((tuning.connections, tuning.cpus), (Some(4), Some(0xf0)));
     assert_eq!((tuning.startups, tuning.interval), (Some(3), Duration::from_secs(2)));
-    assert_eq!((tuning.min_chunk, tuning.max_chunk), (Some(1 << 20), Some(2 << 20)));
+    assert_eq!(tuning.min_chunk, Some(1 << 20));
+    assert_eq!(tuning.chunks, Chunks::new(1 << 20, Some(2 << 20), 4));
     assert_eq!((tuning.ahead, tuning.request_size), (Some(16), Some(8192)));
     assert_eq!(tuning.limit, Some(10_000_000), "80 Mbit/s in bytes");
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use renkei_plan::LaneId;
-use renkei_plan::tune::{Bounds, Lanes, MOST_LANES, Tuner};
+use renkei_plan::tune::{Bounds, Lanes, Load, MOST_LANES, Tuner};
 use renkei_ssh::{ConnectErrorKind, Logins};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ use super::shared::Shared;
 use super::stop::StopReason;
 use super::trouble::chain;
 use crate::event::Event;
-use crate::request::Request;
+use crate::request::{Request, Tuning};
 
 /// How often the number of lanes is looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -136,6 +136,13 @@ pub fn bounds(request: &Request) -> Bounds {
         fixed: request.tuning.connections,
         cores,
         most: MOST_LANES,
+    }
+}
+
+/// mscp's smallest chunk: no more connections than there are such parts. What is cut has been counted already.
+pub fn worth_a_connection(tuning: &Tuning, load: &mut Load) {
+    if let (Some(least), None) = (tuning.min_chunk, tuning.chunks) {
+        load.pieces = (load.bytes / least.max(1) + load.files / 64).max(1);
     }
 }
 
@@ -307,10 +314,7 @@ impl Fleet {
             return;
         }
         let mut load = self.shared.plan().load();
-        if let Some(least) = self.shared.request.tuning.min_chunk {
-            // mscp's smallest chunk: no more connections than there are such parts.
-            load.pieces = (load.bytes / least.max(1) + load.files / 64).max(1);
-        }
+        worth_a_connection(&self.shared.request.tuning, &mut load);
         let rtt = self.route.rtt().unwrap_or(Duration::from_millis(1));
         let target = self.tuner.target(&load, Lanes { up, opening }, rtt, now);
         if target > up + opening {
