@@ -347,8 +347,6 @@ fn calm_world() -> impl Strategy<Value = World> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
     #[test]
     fn every_byte_arrives_once_whatever_happens_to_lanes(world in world()) {
         check(&world);
