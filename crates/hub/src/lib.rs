@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod master_key;
 pub mod metrics;
 mod problem;
+pub mod schema;
 mod serve;
 mod tls;
 
@@ -23,6 +24,7 @@ pub use self::tls::TlsError;
 use crate::app::App;
 use crate::app::first::NoFirst;
 use crate::metrics::Metrics;
+use crate::schema::Foreign;
 
 /// What every request is served from. Clones are the same hub.
 #[derive(Clone)]
@@ -32,6 +34,7 @@ pub struct Hub {
     /// What it counts.
     pub metrics: Metrics,
     stop: Arc<watch::Sender<bool>>,
+    foreign: Arc<watch::Sender<Option<Foreign>>>,
 }
 
 impl Hub {
@@ -46,12 +49,25 @@ impl Hub {
             app,
             metrics: Metrics::default(),
             stop: Arc::new(watch::Sender::new(false)),
+            foreign: Arc::new(watch::Sender::new(None)),
         }
     }
 
     /// In a hub without users: makes one, and gives the password, which must be changed at the first sign-in.
     pub async fn first_administrator(&self) -> Result<Option<String>, NoFirst> {
         self.app.first_administrator(jiff::Timestamp::now()).await
+    }
+
+    /// The schema that the database had at the last look, if it is not this hub's: then nothing is answered.
+    pub fn foreign_schema(&self) -> Option<Foreign> {
+        *self.foreign.borrow()
+    }
+
+    /// Returns once the database has a schema that is not this hub's.
+    pub async fn schema_becoming_foreign(&self) {
+        let mut foreign = self.foreign.subscribe();
+        // The sender lives as long as `self`.
+        let _ = foreign.wait_for(Option::is_some).await;
     }
 
     /// Lets requests that are being served end, and streams and jobs stop.

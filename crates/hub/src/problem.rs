@@ -5,6 +5,8 @@ use renkei_policy::Denied;
 use renkei_store::{CommitError, StateError};
 use renkei_types::problem::{Problem, ProblemKind};
 
+use crate::schema::Foreign;
+
 /// The permission function said no.
 pub fn denied(denied: Denied) -> Problem {
     let problem = Problem::new(denied.kind(), denied.to_string());
@@ -38,6 +40,10 @@ pub fn commit(error: &CommitError) -> Problem {
             tracing::error!("the database has no space left");
             Problem::new(ProblemKind::Unavailable, "the hub's disk is full; nothing was changed")
                 .hint("those who run the hub must free space")
+        }
+        CommitError::Schema { found, known } => {
+            let (found, known) = (*found, *known);
+            Foreign { found, known }.problem()
         }
         other => unavailable(other),
     }

@@ -114,6 +114,7 @@ impl Listening {
     pub async fn serve(self) -> Result<(), ServeError> {
         let hub = self.hub.clone();
         let jobs = tokio::spawn(crate::jobs::run(hub.clone()));
+        let watch = tokio::spawn(crate::schema::watch(hub.clone()));
         let door = Door {
             listener: self.listener,
             tls: self.tls,
@@ -121,6 +122,7 @@ impl Listening {
         door.serve(crate::api::router(self.hub), &hub).await;
         // Jobs stop by themselves; one that broke has been logged.
         let _ = jobs.await;
+        let _ = watch.await;
         Ok(())
     }
 }

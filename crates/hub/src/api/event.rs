@@ -211,6 +211,7 @@ impl Follow {
             tokio::select! {
                 changed = self.changes.changed() => changed.ok()?,
                 () = self.hub.stopping() => return None,
+                () = self.hub.schema_becoming_foreign() => return None,
             }
         }
     }

@@ -1,11 +1,13 @@
 //! `/healthz`, `/readyz`, `/metrics`, and `/`, which only answers.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::answer::Failure;
 use crate::Hub;
 
 pub(super) fn router() -> Router<Hub> {
@@ -19,10 +21,22 @@ pub(super) fn router() -> Router<Hub> {
         .route("/metrics", get(metrics))
 }
 
-/// Whether requests can be served: the database answers.
+/// What is about rows is not answered while the database has a schema that this hub does not know.
+pub(super) async fn schema(State(hub): State<Hub>, request: Request, next: Next) -> Response {
+    match hub.foreign_schema() {
+        Some(foreign) if request.uri().path().starts_with("/api/") => Failure::from(foreign.problem()).into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+/// Whether requests can be served: the database answers, and has the schema that this hub knows.
 async fn ready(State(hub): State<Hub>) -> Response {
-    match hub.app.store.state.all::<renkei_types::site::Site>(None, 1).await {
-        Ok(_) => "ready\n".into_response(),
+    match crate::schema::look(&hub).await {
+        Ok(None) => "ready\n".into_response(),
+        Ok(Some(foreign)) => {
+            let told = format!("{foreign}\n{}\n", foreign.hint());
+            (StatusCode::SERVICE_UNAVAILABLE, told).into_response()
+        }
         Err(error) => {
             tracing::warn!(error = crate::problem::chain(&error), "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()

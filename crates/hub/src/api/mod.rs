@@ -102,6 +102,7 @@ pub fn router(hub: Hub) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(axum::middleware::from_fn_with_state(hub.clone(), health::schema))
         .layer(axum::middleware::from_fn_with_state(hub.clone(), request_id::layer))
         .with_state(hub)
 }

@@ -29,6 +29,9 @@ pub async fn run(hub: Hub) {
             _ = tick.tick() => {}
             () = hub.stopping() => break,
         }
+        if hub.foreign_schema().is_some() {
+            continue;
+        }
         let now = Timestamp::now();
         if let Err(problem) = housekeeping(&hub, holder, now, &mut swept).await {
             tracing::warn!(

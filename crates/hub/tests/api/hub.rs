@@ -57,7 +57,7 @@ pub fn postgres(server: &Postgres) -> Opening {
     open(server.url(&name).parse().unwrap())
 }
 
-fn open(url: DatabaseUrl) -> Opening {
+pub fn open(url: DatabaseUrl) -> Opening {
     Box::pin(async move { Store::open(&url).await.unwrap() })
 }
 

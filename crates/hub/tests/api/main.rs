@@ -14,8 +14,10 @@ mod schemathesis;
 mod sign_in;
 mod stream;
 mod table;
+mod upgrade;
 mod world;
 
+use renkei_store::DatabaseUrl;
 use renkei_testkit::Postgres;
 
 /// Each case is a test of its own in memory and on SQLite.
@@ -61,6 +63,24 @@ cases! {
     audit: every_change_is_one_event;
     hostile: a_body_is_bounded_and_json a_wrong_value_is_named a_wrong_parameter_is_named junk_in_headers_is_refused
         idle_connections_are_in_nobodys_way;
+}
+
+#[test]
+fn an_older_hub_on_sqlite_answers_nothing_beside_a_newer_one() {
+    let files = hub::Files::new();
+    let url = DatabaseUrl::Sqlite(files.database());
+    hub::run(hub::open(url.clone()), |running| {
+        upgrade::an_older_hub_answers_nothing_until_the_schema_is_its_own_again(running, url)
+    });
+}
+
+#[test]
+fn an_older_hub_on_postgres_answers_nothing_beside_a_newer_one() {
+    let server = Postgres::start().unwrap();
+    let url: DatabaseUrl = server.url(&server.create().unwrap()).parse().unwrap();
+    hub::run(hub::open(url.clone()), |running| {
+        upgrade::an_older_hub_answers_nothing_until_the_schema_is_its_own_again(running, url)
+    });
 }
 
 #[test]
