@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use renkei_policy::seal::NotOpened;
 use renkei_store::Store;
 use renkei_store::open::{DatabaseUrl, NotADatabase, OpenError};
 use tokio::net::TcpListener;
@@ -39,6 +40,16 @@ pub enum ServeError {
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The master key is another one than that with which the database was sealed.
+    #[error(
+        "the database {database} was sealed with another master key\nhint: put the file with that key back, or add its line to this one"
+    )]
+    OtherMasterKey {
+        /// Which, without its password.
+        database: String,
+        /// Which key is needed, and which are there.
+        source: NotOpened,
+    },
     /// There is no master key.
     #[error(transparent)]
     MasterKey(#[from] NoMasterKey),
@@ -59,7 +70,14 @@ pub async fn open(config: &HubConfig) -> Result<Hub, ServeError> {
         database: url.to_string(),
         source,
     })?;
-    Ok(Hub::with(App::with_key(store, master_key)))
+    let app = App::with_key(store, master_key);
+    // A hub that could sign nothing would refuse everybody who comes by the mdx dialect, one by one. If the database does not
+    // answer now, it will be told when it is asked.
+    if let Ok(Err(source)) = app.check_master_key().await {
+        let database = url.to_string();
+        return Err(ServeError::OtherMasterKey { database, source });
+    }
+    Ok(Hub::with(app))
 }
 
 /// A hub that listens.

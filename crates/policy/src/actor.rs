@@ -15,6 +15,7 @@ use renkei_types::token::{Token, TokenKind};
 use renkei_types::user::User;
 
 use crate::denied::{Denied, Frozen};
+use crate::jwt::Claims;
 
 /// Somebody who is known, with everything that decides what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct Account {
     pub memberships: BTreeMap<ProjectId, Membership>,
     /// The sites that the user runs.
     pub operates: BTreeSet<SiteId>,
+    /// Sessions of another epoch do not work.
+    pub token_epoch: u64,
 }
 
 /// A credential that was shown, found, and whose secret was right. Each kind of credential is a case here and in
@@ -87,6 +90,8 @@ pub struct Account {
 pub enum Shown {
     /// An opaque token, of a session or of a program.
     Token(Token),
+    /// A signed token of the mdx dialect.
+    Jwt(Claims),
 }
 
 /// Why a credential does not work.
@@ -101,6 +106,9 @@ pub enum NotAccepted {
     /// Its user is not enabled.
     #[error("the account is disabled")]
     Disabled,
+    /// All sessions of its user were ended after it was signed.
+    #[error("the session was ended by a new password")]
+    Ended,
     /// It belongs to another user than the one it was looked up for.
     #[error("the credential belongs to another user")]
     Stranger,
@@ -117,6 +125,8 @@ impl Actor {
     pub fn verify(account: Account, shown: Shown, now: Timestamp) -> Result<Self, NotAccepted> {
         let (owner, credential) = match shown {
             Shown::Token(token) => (token.user, Credential::from(token)),
+            Shown::Jwt(claims) if claims.epoch != account.token_epoch => return Err(NotAccepted::Ended),
+            Shown::Jwt(claims) => (claims.user_id, Credential::from(&claims)),
         };
         if owner != account.user.id {
             return Err(NotAccepted::Stranger);
@@ -185,6 +195,20 @@ impl From<Token> for Credential {
             project: token.project,
             expires: token.expires,
             freeze: token.freeze,
+        }
+    }
+}
+
+impl From<&Claims> for Credential {
+    /// A session: it may do whatever its user may.
+    fn from(claims: &Claims) -> Self {
+        Self {
+            token: TokenId(claims.jti),
+            kind: TokenKind::Session,
+            scopes: BTreeSet::from([Scope::everything()]),
+            project: None,
+            expires: claims.expires(),
+            freeze: None,
         }
     }
 }

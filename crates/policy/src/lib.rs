@@ -15,6 +15,7 @@
 pub mod actor;
 pub mod denied;
 pub mod issue;
+pub mod jwt;
 pub mod limit;
 mod may;
 pub mod password;

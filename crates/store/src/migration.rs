@@ -15,11 +15,18 @@ pub struct Migration {
 }
 
 /// All, first to last.
-pub const ALL: &[Migration] = &[Migration {
-    schema: 1,
-    up: include_str!("schema/0001.up.sql"),
-    down: include_str!("schema/0001.down.sql"),
-}];
+pub const ALL: &[Migration] = &[
+    Migration {
+        schema: 1,
+        up: include_str!("schema/0001.up.sql"),
+        down: include_str!("schema/0001.down.sql"),
+    },
+    Migration {
+        schema: 2,
+        up: include_str!("schema/0002.up.sql"),
+        down: include_str!("schema/0002.down.sql"),
+    },
+];
 
 /// Where a database stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod decision;
 pub mod first;
+pub mod jwt;
 pub mod list;
 pub mod member;
 pub mod operation;
@@ -13,6 +14,7 @@ pub mod organization;
 pub mod project;
 pub mod quota;
 pub mod session;
+mod signing_key;
 pub mod site;
 pub mod subject;
 pub mod token;
@@ -54,6 +56,10 @@ pub struct App {
     pub master_key: MasterKey,
     /// Passwords that are checked at once.
     checks: Arc<Semaphore>,
+    /// With what tokens of the mdx dialect are signed, as it was read some seconds ago.
+    keys: Arc<signing_key::Keys>,
+    /// Whose tokens were renewed in the last seconds.
+    standings: Arc<jwt::Standings>,
 }
 
 /// Whether a change is to be made, or only told.
@@ -195,6 +201,8 @@ impl App {
             store,
             master_key,
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            keys: Arc::default(),
+            standings: Arc::default(),
         }
     }
 

@@ -38,24 +38,68 @@ pub struct Knock {
     pub said: NewSession,
 }
 
+/// Somebody whose name and password were right.
+pub(super) struct Welcome {
+    /// Who.
+    pub account: Stored<Account>,
+    /// Where failures of this account are counted.
+    pub key: Key,
+}
+
 impl App {
     /// A session for whoever knows the password.
     ///
     /// The attempt is counted for its account before the password is checked: a hundred at once are not a hundred guesses.
     pub async fn sign_in(&self, knock: Knock) -> Result<IssuedToken, Problem> {
+        let (doer, now) = (knock.doer.clone(), knock.now);
+        let welcome = self.welcome(knock).await?;
+        self.open(welcome, &doer, now).await
+    }
+
+    /// Whose name and password were said.
+    pub(super) async fn welcome(&self, knock: Knock) -> Result<Welcome, Problem> {
         let keys = [Key::account(&knock.said.name), Key::address(knock.address)];
         self.begin(&keys, knock.now).await?;
         let account = self.account_named(&knock.said.name).await?;
         let kept = account.as_ref().and_then(|account| account.value.password.clone());
         let right = self.check(kept, knock.said.password).await?;
-        let [account_key, address_key] = &keys;
+        let [key, address_key] = keys;
         match account.filter(|account| right && account.value.user.enabled) {
-            Some(account) => self.open(&account, account_key, &knock.doer, knock.now).await,
+            Some(account) => Ok(Welcome { account, key }),
             None => {
-                self.count(address_key, knock.now, limit::wrong).await?;
+                self.count(&address_key, knock.now, limit::wrong).await?;
                 let problem = Problem::new(ProblemKind::Unauthenticated, "name or password is wrong");
                 Err(problem.hint("an administrator can set a new password: `renkei user password NAME`"))
             }
+        }
+    }
+
+    /// What every session begins with: the account is as it was read, and its failures are forgotten.
+    pub(super) async fn begun(&self, welcome: &Welcome) -> Result<Batch, Problem> {
+        let mut batch = Batch::new();
+        // A new password at this moment ends this session too.
+        batch.expect(&welcome.account);
+        if let Some(attempt) = self.find::<Attempt>("of", welcome.key.as_str()).await? {
+            let failures = serde_json::to_value(limit::right()).unwrap_or_default();
+            batch.update(
+                &attempt,
+                &Attempt {
+                    failures,
+                    ..attempt.value.clone()
+                },
+            );
+        }
+        Ok(batch)
+    }
+
+    /// Writes the beginning of a session.
+    pub(super) async fn begin_session(&self, batch: Batch) -> Result<(), Problem> {
+        match self.store.state.commit(batch).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Stale { .. }) => {
+                Err(Problem::new(ProblemKind::Conflict, "the account was changed at this moment").hint("sign in again"))
+            }
+            Err(error) => Err(crate::problem::commit(&error)),
         }
     }
 
@@ -180,72 +224,58 @@ impl App {
         }
     }
 
-    async fn open(
-        &self,
-        account: &Stored<Account>,
-        key: &Key,
-        doer: &Doer,
-        now: Timestamp,
-    ) -> Result<IssuedToken, Problem> {
-        let user = &account.value.user;
+    async fn open(&self, welcome: Welcome, doer: &Doer, now: Timestamp) -> Result<IssuedToken, Problem> {
         let secret = new_secret()?;
+        let mut batch = self.begun(&welcome).await?;
+        let account = welcome.account.value;
         let token = Token {
             id: TokenId(Uuid::now_v7()),
-            user: user.id,
+            user: account.user.id,
             name: session_name(),
             kind: TokenKind::Session,
-            scopes: scopes(account.value.must_change),
+            scopes: scopes(account.must_change),
             project: None,
             created: now,
             expires: now + LASTS,
             last_used: None,
             freeze: None,
         };
-        let mut batch = Batch::new();
-        // A new password at this moment ends this session too.
-        batch.expect(account);
         batch.insert(&Credential {
             token: token.clone(),
             secret_hash: hash(&secret),
         });
-        if let Some(attempt) = self.find::<Attempt>("of", key.as_str()).await? {
-            let failures = serde_json::to_value(limit::right()).unwrap_or_default();
-            batch.update(
-                &attempt,
-                &Attempt {
-                    failures,
-                    ..attempt.value.clone()
-                },
-            );
-        }
+        let after = serde_json::to_value(&token).ok();
         batch.append(Event {
-            id: 0,
-            at: now,
-            by: Doer {
-                user: Some(user.id),
-                name: user.name.to_string(),
-                token: Some(token.id),
-                ..doer.clone()
-            },
-            action: "session:create".to_owned(),
-            noun: "token".to_owned(),
-            object: token.id.0,
-            object_name: token.name.to_string(),
-            project: None,
-            organization: None,
-            before: None,
-            after: serde_json::to_value(&token).ok(),
+            after,
+            ..session_event(&account, token.id, doer, now)
         });
-        match self.store.state.commit(batch).await {
-            Ok(()) => Ok(IssuedToken {
-                token,
-                secret: secret.reveal(),
-            }),
-            Err(CommitError::Stale { .. }) => {
-                Err(Problem::new(ProblemKind::Conflict, "the account was changed at this moment").hint("sign in again"))
-            }
-            Err(error) => Err(crate::problem::commit(&error)),
-        }
+        self.begin_session(batch).await?;
+        Ok(IssuedToken {
+            token,
+            secret: secret.reveal(),
+        })
+    }
+}
+
+/// That somebody has signed in.
+pub(super) fn session_event(account: &Account, token: TokenId, doer: &Doer, now: Timestamp) -> Event {
+    Event {
+        id: 0,
+        at: now,
+        by: Doer {
+            user: Some(account.user.id),
+            name: account.user.name.to_string(),
+            token: Some(token),
+            ..doer.clone()
+        },
+        action: "session:create".to_owned(),
+        noun: TokenId::NOUN.to_owned(),
+        object: token.0,
+        object_name: session_name().to_string(),
+        project: None,
+        organization: None,
+        before: None,
+        after: None,
     }
 }
 

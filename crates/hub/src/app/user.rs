@@ -214,6 +214,8 @@ impl App {
                 let kept = Account {
                     password: Some(hash.clone()),
                     must_change: !own,
+                    // Signed tokens have no row that could be deleted.
+                    token_epoch: old.value.token_epoch + 1,
                     ..old.value.clone()
                 };
                 draft.change(&old, &kept);

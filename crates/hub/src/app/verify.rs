@@ -34,19 +34,35 @@ impl App {
         let Some(credential) = found else {
             return Err(unauthenticated("this token is not known, or was revoked"));
         };
-        let user = credential.value.token.user;
-        let Some(account) = self
-            .store
-            .state
-            .get::<Account>(user.0)
-            .await
-            .map_err(|error| super::state(&error))?
-        else {
-            return Err(unauthenticated("the user of this token is gone"));
-        };
+        let account = self.account_of(credential.value.token.user).await?;
         self.used(&credential, now);
-        let facts = self.facts(account.value).await?;
-        let shown = Shown::Token(credential.value.token);
+        self.shown(account, Shown::Token(credential.value.token), now).await
+    }
+
+    /// Who shows this signed token of the mdx dialect, or a secret as [`App::verify`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// 401 without saying more than its owner may know.
+    pub async fn verify_mdx(&self, text: &str, now: Timestamp) -> Result<Actor, Problem> {
+        if text.starts_with(renkei_policy::secret::PREFIX) {
+            return self.verify(text, now).await;
+        }
+        let claims = self.claims(text).await?;
+        let account = self.account_of(claims.user_id).await?;
+        self.shown(account, Shown::Jwt(claims), now).await
+    }
+
+    async fn account_of(&self, user: UserId) -> Result<Account, Problem> {
+        let found = self.store.state.get::<Account>(user.0).await;
+        match found.map_err(|error| super::state(&error))? {
+            Some(account) => Ok(account.value),
+            None => Err(unauthenticated("the user of this token is gone")),
+        }
+    }
+
+    async fn shown(&self, account: Account, shown: Shown, now: Timestamp) -> Result<Actor, Problem> {
+        let facts = self.facts(account).await?;
         Actor::verify(facts, shown, now).map_err(|error| unauthenticated(error.to_string()))
     }
 
@@ -56,6 +72,7 @@ impl App {
             user: account.user,
             memberships: self.memberships(user).await?,
             operates: self.operated(user).await?,
+            token_epoch: account.token_epoch,
         })
     }
 

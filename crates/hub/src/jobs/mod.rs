@@ -50,6 +50,7 @@ async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, swept: &mut Times
     chain::run(&hub.app).await?;
     if now.duration_since(*swept) >= SWEEP_EVERY {
         sweep::run(&hub.app, now).await?;
+        hub.app.rotate_signing_key(now).await?;
         *swept = now;
     }
     Ok(())

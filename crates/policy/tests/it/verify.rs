@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use renkei_policy::actor::{Account, Actor, Credential, NotAccepted, Shown};
 use renkei_policy::issue::{TooMuch, Wanted, may_issue};
+use renkei_policy::jwt::{Claims, Session};
 use renkei_policy::{Caller, Resource, may};
 use renkei_types::action::{Action, Scope};
-use renkei_types::id::TokenId;
+use renkei_types::id::{TokenId, UserId};
 use renkei_types::problem::ProblemKind;
 use renkei_types::role::Role;
 use renkei_types::token::{Token, TokenKind};
@@ -30,6 +31,7 @@ fn account() -> Account {
         },
         memberships: [(PROJECT, in_project(Role::Member))].into(),
         operates: [SITE].into(),
+        token_epoch: 3,
     }
 }
 
@@ -192,4 +194,45 @@ fn only_a_session_makes_tokens_that_outlive_it() {
     assert_eq!(may_issue(&credential, &wanted), Ok(()));
     credential.kind = TokenKind::Api;
     assert_eq!(may_issue(&credential, &wanted), Err(TooMuch::Expires(at(1_000))));
+}
+
+fn claims(epoch: u64) -> Claims {
+    let session = Session {
+        user: CALLER,
+        username: "alice".to_owned(),
+        email: String::new(),
+        epoch,
+    };
+    Claims::new(session, at(0))
+}
+
+#[test]
+fn a_signed_token_becomes_its_user_without_limits_until_it_expires() {
+    let actor = Actor::verify(account(), Shown::Jwt(claims(3)), at(0)).unwrap();
+    assert_eq!((actor.user, actor.role(PROJECT)), (CALLER, Some(Role::Member)));
+    assert!(actor.operates(SITE) && actor.credential.covers(Action::ProjectWrite));
+    let later = Actor::verify(account(), Shown::Jwt(claims(3)), at(24 * 3600));
+    assert!(matches!(later, Err(NotAccepted::Expired { .. })), "{later:?}");
+}
+
+#[test]
+fn a_signed_token_ends_with_its_epoch_and_its_user() {
+    for epoch in [2, 4] {
+        assert_eq!(
+            Actor::verify(account(), Shown::Jwt(claims(epoch)), at(0)),
+            Err(NotAccepted::Ended)
+        );
+    }
+    let mut disabled = account();
+    disabled.user.enabled = false;
+    assert_eq!(
+        Actor::verify(disabled, Shown::Jwt(claims(3)), at(0)),
+        Err(NotAccepted::Disabled)
+    );
+    let mut other = account();
+    other.user.id = UserId(Uuid::from_u128(77));
+    assert_eq!(
+        Actor::verify(other, Shown::Jwt(claims(3)), at(0)),
+        Err(NotAccepted::Stranger)
+    );
 }

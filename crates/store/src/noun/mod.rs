@@ -18,6 +18,7 @@ pub mod operation;
 pub mod organization;
 pub mod project;
 pub mod quota;
+pub mod signing_key;
 pub mod site;
 pub mod token;
 pub mod user;
@@ -122,6 +123,7 @@ mod tests {
         well_formed::<renkei_types::organization::Organization>();
         well_formed::<renkei_types::project::Project>();
         well_formed::<quota::QuotaRow>();
+        well_formed::<signing_key::SigningKeyRow>();
         well_formed::<renkei_types::site::Site>();
         well_formed::<token::Credential>();
         well_formed::<user::Account>();
