@@ -27,6 +27,8 @@ pub mod member;
 #[cfg(feature = "api")]
 pub mod name;
 #[cfg(feature = "api")]
+pub mod name_range;
+#[cfg(feature = "api")]
 pub mod operation;
 #[cfg(feature = "api")]
 pub mod organization;
