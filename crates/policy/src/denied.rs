@@ -86,6 +86,8 @@ pub enum Frozen {
     Project,
     /// The organization that it is about, or that has the project.
     Organization,
+    /// The machine that it is about.
+    Vm,
 }
 
 impl Denied {
@@ -140,6 +142,7 @@ impl fmt::Display for Frozen {
             Self::Token => "token",
             Self::Project => "project",
             Self::Organization => "organization",
+            Self::Vm => "machine",
         })
     }
 }

@@ -55,6 +55,8 @@ enum Needs {
 fn rules(action: Action) -> &'static [(On, Needs)] {
     use Needs::{Administrator, Asking, Known, Oneself, SiteOperator};
     const READER: Needs = Needs::Role(Role::Reader);
+    const MEMBER: Needs = Needs::Role(Role::Member);
+    const OPERATOR: Needs = Needs::Role(Role::Operator);
     const OWNER: Needs = Needs::Role(Role::Owner);
     match action {
         Action::OrganizationRead => &[(On::List, Known), (On::Organization, Known)],
@@ -87,6 +89,22 @@ fn rules(action: Action) -> &'static [(On, Needs)] {
         Action::SiteAdminister => &[(On::Hub, Administrator), (On::Site, Administrator)],
         Action::SiteWrite => &[(On::Site, SiteOperator)],
 
+        Action::HostRead => &[(On::List, Known), (On::Site, SiteOperator)],
+        Action::HostWrite => &[(On::Site, SiteOperator)],
+
+        Action::TemplateRead => &[(On::List, Known), (On::Project, READER)],
+        Action::TemplateWrite => &[(On::Project, MEMBER)],
+        Action::TemplatePublish => &[(On::Hub, Administrator)],
+
+        Action::VmRead => &[(On::List, Known), (On::Project, READER), (On::Vm, READER)],
+        Action::VmWrite => &[(On::Project, MEMBER), (On::Vm, MEMBER)],
+
+        Action::SegmentRead => &[(On::List, Known), (On::Project, READER)],
+        Action::SegmentWrite | Action::LeaseWrite | Action::AclWrite | Action::DnatWrite | Action::GlobalIpTake => {
+            &[(On::Project, OPERATOR)]
+        }
+        Action::GlobalIpWrite => &[(On::Site, SiteOperator)],
+
         Action::OperationRead => &[(On::List, Known), (On::Project, READER), (On::Operation, Known)],
         Action::OperationCancel => &[(On::Operation, Asking)],
 
@@ -98,6 +116,7 @@ fn rules(action: Action) -> &'static [(On, Needs)] {
             (On::Project, Administrator),
             (On::User, Administrator),
             (On::Token, Administrator),
+            (On::Vm, Administrator),
         ],
     }
 }
@@ -121,6 +140,7 @@ fn within_the_token(actor: &Actor, action: Action, resource: &Resource<'_>) -> R
         Resource::Organization(_)
         | Resource::Project(_)
         | Resource::Quota { .. }
+        | Resource::Vm { .. }
         | Resource::User(_)
         | Resource::UserName(_)
         | Resource::Operation { .. } => resource.project().is_some_and(|about| about.id == project),
@@ -133,13 +153,13 @@ fn knows(actor: &Actor, resource: &Resource<'_>) -> bool {
     let theirs = match resource {
         Resource::Hub | Resource::List | Resource::Site(_) => true,
         Resource::Organization(organization) => actor.belongs_to(organization.id),
-        Resource::Project(project) => actor.role(project.id).is_some(),
+        Resource::Project(project) | Resource::Vm { project, .. } => actor.role(project.id).is_some(),
         Resource::Quota { project, site } => actor.role(project.id).is_some() || actor.operates(*site),
         Resource::User(user) | Resource::UserName(user) => *user == actor.user || actor.owns_some_project(),
         Resource::Token { owner, .. } => *owner == actor.user,
         Resource::Operation { by, on, .. } => match on {
             // Who has left a project no longer follows what they once asked for in it.
-            Resource::Project(_) | Resource::Quota { .. } => knows(actor, on),
+            Resource::Project(_) | Resource::Quota { .. } | Resource::Vm { .. } => knows(actor, on),
             Resource::Site(site) => actor.operates(*site) || *by == Some(actor.user),
             _ => *by == Some(actor.user),
         },
@@ -196,6 +216,7 @@ fn open(actor: &Actor, action: Action, resource: &Resource<'_>, now: Timestamp) 
         return Ok(());
     };
     Denied::if_frozen(Frozen::Project, project.freeze, now)?;
+    Denied::if_frozen(Frozen::Vm, resource.vm_freeze(), now)?;
     match project.expires {
         Some(since) if since <= now && !actor.administrator => Err(Denied::Expired { since }),
         _ => Ok(()),

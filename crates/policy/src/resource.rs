@@ -27,6 +27,13 @@ pub enum Resource<'a> {
         /// Where.
         site: SiteId,
     },
+    /// A machine of a project.
+    Vm {
+        /// Whose.
+        project: Project<'a>,
+        /// A freeze of the machine.
+        freeze: Option<&'a Freeze>,
+    },
     /// An account, with all that is known about its user.
     User(UserId),
     /// Only the id and the names of a user, for those who want to make them a member.
@@ -86,6 +93,8 @@ pub enum On {
     Project,
     /// [`Resource::Quota`].
     Quota,
+    /// [`Resource::Vm`].
+    Vm,
     /// [`Resource::User`].
     User,
     /// [`Resource::UserName`].
@@ -107,6 +116,7 @@ impl<'a> Resource<'a> {
             Self::Organization(_) => On::Organization,
             Self::Project(_) => On::Project,
             Self::Quota { .. } => On::Quota,
+            Self::Vm { .. } => On::Vm,
             Self::User(_) => On::User,
             Self::UserName(_) => On::UserName,
             Self::Token { .. } => On::Token,
@@ -118,7 +128,7 @@ impl<'a> Resource<'a> {
     /// The project that it is in.
     pub fn project(&self) -> Option<&Project<'a>> {
         match self {
-            Self::Project(project) | Self::Quota { project, .. } => Some(project),
+            Self::Project(project) | Self::Quota { project, .. } | Self::Vm { project, .. } => Some(project),
             Self::Operation { on, .. } => on.project(),
             Self::Hub
             | Self::List
@@ -127,6 +137,15 @@ impl<'a> Resource<'a> {
             | Self::UserName(_)
             | Self::Token { .. }
             | Self::Site(_) => None,
+        }
+    }
+
+    /// A freeze of the machine that it is.
+    pub fn vm_freeze(&self) -> Option<&'a Freeze> {
+        match self {
+            Self::Vm { freeze, .. } => *freeze,
+            Self::Operation { on, .. } => on.vm_freeze(),
+            _ => None,
         }
     }
 
@@ -169,6 +188,7 @@ impl fmt::Display for On {
             Self::Organization => "an organization",
             Self::Project => "a project",
             Self::Quota => "a quota",
+            Self::Vm => "a machine",
             Self::User => "a user",
             Self::UserName => "a user's name",
             Self::Token => "a token",

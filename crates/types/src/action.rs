@@ -65,6 +65,34 @@ actions! {
     SiteAdminister "site:administer";
     /// Change a site.
     SiteWrite "site:write";
+    /// See a site's hosts.
+    HostRead "host:read";
+    /// Change a host: its state, its settings, what it holds that nobody knows of.
+    HostWrite "host:write";
+    /// See templates and presets.
+    TemplateRead "template:read";
+    /// Make, change or delete a project's own template.
+    TemplateWrite "template:write";
+    /// The same for those that everybody sees, and for presets.
+    TemplatePublish "template:publish";
+    /// See machines.
+    VmRead "vm:read";
+    /// Deploy, run, change and destroy machines.
+    VmWrite "vm:write";
+    /// See networks, addresses and rules.
+    SegmentRead "segment:read";
+    /// Make, change or delete networks.
+    SegmentWrite "segment:write";
+    /// Reserve addresses and give them back.
+    LeaseWrite "lease:write";
+    /// Change what may enter a network.
+    AclWrite "acl:write";
+    /// Change which outside address leads to which machine.
+    DnatWrite "dnat:write";
+    /// Take an outside address for a project, or give it back.
+    GlobalIpTake "globalip:take";
+    /// Say which outside addresses a site has.
+    GlobalIpWrite "globalip:write";
     /// See operations.
     OperationRead "operation:read";
     /// Cancel an operation.

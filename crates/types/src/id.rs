@@ -54,6 +54,26 @@ ids! {
     MemberId "member";
     /// Of a quota.
     QuotaId "quota";
+    /// Of a host.
+    HostId "host";
+    /// Of a machine.
+    VmId "vm";
+    /// Of a template.
+    TemplateId "template";
+    /// Of an image.
+    ImageId "image";
+    /// Of a preset.
+    PresetId "preset";
+    /// Of a segment.
+    SegmentId "segment";
+    /// Of a lease.
+    LeaseId "lease";
+    /// Of a rule of what may enter a segment.
+    AclId "acl";
+    /// Of a mapping of an outside address.
+    DnatId "dnat";
+    /// Of an outside address.
+    GlobalIpId "global-ip";
 }
 
 /// A text that is no UUID.

@@ -22,6 +22,13 @@ pub struct Name(String);
 #[schema(value_type = String, min_length = 1, max_length = 32, pattern = "^[a-z][a-z0-9._-]{0,31}$")]
 pub struct UserName(String);
 
+/// The name of a machine, which its guest gets as host name: 1 to 63 of `A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_`, `-`, a letter or digit first
+/// and last (RFC 1123, section 2.1, and the underscore that mdx takes).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 63, pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+pub struct VmName(String);
+
 /// Why a text is not a name.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotAName {
@@ -34,6 +41,9 @@ pub enum NotAName {
     /// See [`UserName`].
     #[error("a user name has 1 to 32 of a–z, 0–9, `.`, `_`, `-`, the first one a letter")]
     User,
+    /// See [`VmName`].
+    #[error("a machine's name has 1 to 63 of A–Z, a–z, 0–9, `.`, `_`, `-`, a letter or digit first and last")]
+    Vm,
 }
 
 impl Name {
@@ -52,6 +62,32 @@ impl UserName {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl VmName {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names have in common that a person would take for the same.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl TryFrom<String> for VmName {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let sound = ends(text.chars().next()) && ends(text.chars().last()) && text.chars().all(allowed);
+        if !sound || text.len() > 63 {
+            return Err(NotAName::Vm);
+        }
+        Ok(Self(text))
     }
 }
 
@@ -107,7 +143,7 @@ macro_rules! texts {
     )*};
 }
 
-texts! { Name UserName }
+texts! { Name UserName VmName }
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +162,16 @@ mod tests {
         assert_eq!("x".repeat(65).parse::<Name>(), Err(NotAName::Length));
         for text in [" a", "a ", "a\nb", "a/b", "a\u{202e}b", "\u{1b}[2J"] {
             assert_eq!(text.parse::<Name>(), Err(NotAName::Character), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn machines_have_names_that_guests_can_have() {
+        for text in ["a", "test-1", "node_01.lab", &"a".repeat(63)] {
+            assert!(text.parse::<VmName>().is_ok(), "{text}");
+        }
+        for text in ["", "-a", "a-", "a b", "計算", "a[1-3]", &"a".repeat(64)] {
+            assert_eq!(text.parse::<VmName>(), Err(NotAName::Vm), "{text:?}");
         }
     }
 

@@ -103,6 +103,9 @@ pub struct Operation {
     pub by: Option<UserId>,
     /// It is done when this generation of the object, or a later one, is seen.
     pub generation: Generation,
+    /// The object whose generation that is, where it is not the one that changes: a rule's segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Uuid>,
     /// Where it stands.
     pub state: OperationState,
     /// 0 to 100.

@@ -6,8 +6,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::{SiteId, UserId};
+use crate::id::{HostId, SiteId, UserId};
 use crate::name::Name;
+
+/// A database that was set back, noticed by a manifest that it never issued: nothing is ordered of the site's hosts until an
+/// administrator has seen what differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Recovery {
+    /// Since when.
+    pub since: Timestamp,
+    /// What was heard that cannot be.
+    pub reason: String,
+}
 
 /// A site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +33,12 @@ pub struct Site {
     /// Who runs it.
     #[serde(default)]
     pub operators: BTreeSet<UserId>,
+    /// The host that holds the segments' gateways; the first one that joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<HostId>,
+    /// Set while nothing is ordered of its hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// When it was made known.
     pub created: Timestamp,
 }

@@ -35,6 +35,7 @@ pub fn done<S: Subject>(asked: &Asked, verb: Action, object: &S, version: u64) -
         project: object.project(),
         by: Some(asked.actor()?.user),
         generation: Generation(version),
+        through: None,
         state: OperationState::Done,
         progress: 100,
         waiting: None,

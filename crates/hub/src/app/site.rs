@@ -72,6 +72,8 @@ impl App {
             name: new.name,
             description: new.description,
             operators: new.operators,
+            gateway: None,
+            recovery: None,
             created: asked.now,
         };
         draft.create(&site);

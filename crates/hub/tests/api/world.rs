@@ -162,6 +162,8 @@ impl World {
             name: "kashiwa".parse().unwrap(),
             description: String::new(),
             operators: [self.user("warden")].into(),
+            gateway: None,
+            recovery: None,
             created: Timestamp::now(),
         });
         let limit = Amounts {
@@ -188,6 +190,7 @@ impl World {
             project: Some(self.project),
             by: Some(self.user("owner")),
             generation: Generation(1),
+            through: None,
             state: OperationState::Done,
             progress: 100,
             waiting: None,

@@ -58,10 +58,11 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn states()(frozen: [bool; 2], expired: bool) -> State {
+    fn states()(frozen: [bool; 3], expired: bool) -> State {
         State {
             organization: frozen[0].then(|| freeze(None)),
             project: frozen[1].then(|| freeze(None)),
+            vm: frozen[2].then(|| freeze(None)),
             expires: expired.then(|| at(0)),
         }
     }

@@ -51,6 +51,26 @@ site:read          site        401    ok       ok     ok     ok       ok    ok  
 site:administer    hub         401    adm      adm    adm    adm      adm   adm       adm     ok    oth   oth
 site:administer    site        401    adm      adm    adm    adm      adm   adm       adm     ok    oth   oth
 site:write         site        401    sit      sit    sit    sit      sit   sit       ok      ok    oth   oth
+host:read          list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
+host:read          site        401    sit      sit    sit    sit      sit   sit       ok      ok    oth   oth
+host:write         site        401    sit      sit    sit    sit      sit   sit       ok      ok    oth   oth
+template:read      list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
+template:read      project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
+template:write     project     401    hid      rol    ok     ok       ok    hid       hid     ok    ok    hid
+template:publish   hub         401    adm      adm    adm    adm      adm   adm       adm     ok    oth   oth
+vm:read            list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
+vm:read            project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
+vm:read            vm          401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
+vm:write           project     401    hid      rol    ok     ok       ok    hid       hid     ok    ok    hid
+vm:write           vm          401    hid      rol    ok     ok       ok    hid       hid     ok    ok    hid
+segment:read       list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
+segment:read       project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
+segment:write      project     401    hid      rol    rol    ok       ok    hid       hid     ok    ok    hid
+lease:write        project     401    hid      rol    rol    ok       ok    hid       hid     ok    ok    hid
+acl:write          project     401    hid      rol    rol    ok       ok    hid       hid     ok    ok    hid
+dnat:write         project     401    hid      rol    rol    ok       ok    hid       hid     ok    ok    hid
+globalip:take      project     401    hid      rol    rol    ok       ok    hid       hid     ok    ok    hid
+globalip:write     site        401    sit      sit    sit    sit      sit   sit       ok      ok    oth   oth
 operation:read     list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
 operation:read     project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
 operation:read     op-member   401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
@@ -72,6 +92,7 @@ event:read         project     401    hid      ok     ok     ok       ok    hid 
 audit:read         hub         401    adm      adm    adm    adm      adm   adm       adm     ok    oth   oth
 freeze:write       org         401    hid      adm    adm    adm      adm   hid       hid     ok    hid   hid
 freeze:write       project     401    hid      adm    adm    adm      adm   hid       hid     ok    adm   hid
+freeze:write       vm          401    hid      adm    adm    adm      adm   hid       hid     ok    adm   hid
 freeze:write       self        401    adm      adm    adm    adm      adm   adm       adm     ok    oth   oth
 freeze:write       user        401    hid      hid    hid    hid      adm   adm       hid     ok    hid   hid
 freeze:write       own-token   401    adm      adm    adm    adm      adm   adm       adm     ok    hid   hid
@@ -80,8 +101,8 @@ freeze:write       token       401    hid      hid    hid    hid      hid   hid 
 ";
 
 /// Of each name in the second column: the ones in the organization, and of them the ones in the project.
-const IN_ORGANIZATION: &[&str] = &["org", "project", "quota", "op-member", "op-asked", "op-quota"];
-const IN_PROJECT: &[&str] = &["project", "quota", "op-member", "op-asked", "op-quota"];
+const IN_ORGANIZATION: &[&str] = &["org", "project", "quota", "vm", "op-member", "op-asked", "op-quota"];
+const IN_PROJECT: &[&str] = &["project", "quota", "vm", "op-member", "op-asked", "op-quota"];
 const OUTSIDE: &[&str] = &[
     "hub",
     "list",
@@ -179,6 +200,10 @@ fn ask(caller: &Caller, action: Action, on: &str, state: &State) -> Result<(), D
         "org" => Resource::Organization(state.organization()),
         "project" => Resource::Project(state.project()),
         "quota" => quota,
+        "vm" => Resource::Vm {
+            project: state.project(),
+            freeze: state.vm.as_ref(),
+        },
         "self" => Resource::User(CALLER),
         "user" => Resource::User(OTHER),
         "own-name" => Resource::UserName(CALLER),
@@ -279,6 +304,18 @@ fn in_a_frozen_project_nobody_changes_anything_but_the_freeze() {
 }
 
 #[test]
+fn a_frozen_machine_is_changed_by_nobody() {
+    let state = State {
+        vm: Some(freeze(None)),
+        ..State::default()
+    };
+    compare(&state, |row, _, cell| match cell {
+        "ok" if changes(row) && row.on == "vm" => "frz",
+        cell => cell,
+    });
+}
+
+#[test]
 fn in_a_frozen_organization_nobody_changes_anything_but_the_freeze() {
     let state = State {
         organization: Some(freeze(Some(at(1)))),
@@ -307,6 +344,7 @@ fn freezes_that_are_over_and_an_expiry_to_come_stop_nobody() {
     let state = State {
         organization: Some(freeze(Some(at(0)))),
         project: Some(freeze(Some(at(-1)))),
+        vm: Some(freeze(Some(at(-1)))),
         expires: Some(at(1)),
     };
     compare(&state, |_, _, cell| cell);

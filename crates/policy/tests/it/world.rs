@@ -91,6 +91,7 @@ pub fn freeze(until: Option<Timestamp>) -> Freeze {
 pub struct State {
     pub organization: Option<Freeze>,
     pub project: Option<Freeze>,
+    pub vm: Option<Freeze>,
     pub expires: Option<Timestamp>,
 }
 

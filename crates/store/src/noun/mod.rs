@@ -10,18 +10,30 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub mod acl;
 pub mod attempt;
+pub mod contact;
+pub mod dnat;
 pub mod duty;
+pub mod global_ip;
+pub mod host;
 pub mod idempotency;
+pub mod image;
+pub mod lease;
+pub mod manifest;
 pub mod member;
 pub mod operation;
 pub mod organization;
+pub mod preset;
 pub mod project;
 pub mod quota;
 pub mod signing_key;
+pub mod segment;
 pub mod site;
+pub mod template;
 pub mod token;
 pub mod user;
+pub mod vm;
 
 /// Where a noun is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,5 +139,19 @@ mod tests {
         well_formed::<renkei_types::site::Site>();
         well_formed::<token::Credential>();
         well_formed::<user::Account>();
+        well_formed::<renkei_types::acl::Acl>();
+        well_formed::<contact::Contact>();
+        well_formed::<renkei_types::dnat::Dnat>();
+        well_formed::<renkei_types::global_ip::GlobalIp>();
+        well_formed::<renkei_types::host::Host>();
+        well_formed::<host::Invitation>();
+        well_formed::<renkei_types::image::Image>();
+        well_formed::<renkei_types::lease::Lease>();
+        well_formed::<manifest::Issued>();
+        well_formed::<manifest::Manifest>();
+        well_formed::<renkei_types::preset::Preset>();
+        well_formed::<renkei_types::segment::Segment>();
+        well_formed::<renkei_types::template::Template>();
+        well_formed::<vm::VmRow>();
     }
 }

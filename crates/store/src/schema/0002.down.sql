@@ -1,1 +1,17 @@
+DROP INDEX operation_open;
+ALTER TABLE operation DROP COLUMN open;
+DROP TABLE vm;
+DROP TABLE template;
+DROP TABLE segment;
+DROP TABLE preset;
+DROP TABLE manifest;
+DROP TABLE lease;
+DROP TABLE issued;
+DROP TABLE invitation;
+DROP TABLE image;
+DROP TABLE host;
+DROP TABLE global_ip;
+DROP TABLE dnat;
+DROP TABLE contact;
+DROP TABLE acl;
 DROP TABLE signing_key;

@@ -1,0 +1,45 @@
+//! A preset: a size of machines with a name.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::PresetId;
+use crate::name::Name;
+
+/// A size of machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Preset {
+    /// Its id.
+    pub id: PresetId,
+    /// Its name, once in a hub: `small`.
+    pub name: Name,
+    /// For people.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub description: String,
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Asks for a preset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPreset {
+    /// Its name, once in a hub.
+    pub name: Name,
+    /// For people.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub description: String,
+    /// Virtual processors.
+    #[schema(minimum = 1, maximum = 4096)]
+    pub vcpus: u32,
+    /// Memory, MiB.
+    #[schema(minimum = 1, maximum = 1073741824)]
+    pub memory_mib: u64,
+}
