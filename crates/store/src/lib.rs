@@ -5,6 +5,7 @@
 //! [`Read`](read::Read) lists. It knows nothing of what the nouns mean: who may do what and what follows from what is decided above.
 
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod error;
 pub mod migration;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::error::{Cause, StateError};
 use crate::memory::Memory;
-use crate::migration::{self, Migration, NoWay};
+use crate::migration::{self, Migration, NoWay, Standing};
 use crate::read::Read;
 use crate::simulation::{Clock, Faults};
 use crate::sql::{Database, open_schema};
@@ -176,6 +177,16 @@ impl Store {
     /// asking twice is harmless.
     pub async fn raise_epoch(&self, seen: Uuid, heard: u32) -> Result<Identity, StateError> {
         self.state.raise_epoch(seen, heard).await
+    }
+
+    /// The time by the database's own clock.
+    pub async fn clock(&self) -> Result<Timestamp, StateError> {
+        self.state.clock().await
+    }
+
+    /// Where a database stands, and who it is, without changing anything in it; nothing if it holds nothing of ours.
+    pub async fn look(url: &DatabaseUrl) -> Result<Option<(Standing, Identity)>, OpenError> {
+        open_schema(url).await?.look().await
     }
 
     /// Brings a database back to the schema that was finalised; gives its number. No hub may have it open.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -113,6 +114,14 @@ impl State {
             Implementation::Memory(memory) => Ok(memory.identity()),
             Implementation::Sql(database) => Ok(sql::identity(database.pool()).await?),
         }
+    }
+
+    pub(crate) async fn clock(&self) -> Result<Timestamp, StateError> {
+        let millis = match &self.0 {
+            Implementation::Memory(memory) => memory.millis(),
+            Implementation::Sql(database) => sql::clock(database.pool()).await?,
+        };
+        Timestamp::from_millisecond(millis).map_err(|error| StateError::Unavailable(error.into()))
     }
 
     pub(crate) async fn raise_epoch(&self, seen: Uuid, heard: u32) -> Result<Identity, StateError> {

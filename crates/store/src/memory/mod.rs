@@ -215,13 +215,18 @@ impl Memory {
         let mut tables = self.tables();
         let tables = &mut *tables;
         let mut hash = tables.links.last().map_or(audit::START, |(hash, _)| *hash);
-        let at = i64::try_from((self.0.clock)().as_millis()).unwrap_or(i64::MAX);
+        let at = self.millis();
         let before = tables.links.len();
         for (event, body) in tables.events.iter().skip(before).take(limit as usize) {
             hash = audit::next(&hash, event.id, body);
             tables.links.push((hash, at));
         }
         Ok((tables.links.len() - before) as u64)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(&self) -> i64 {
+        i64::try_from((self.0.clock)().as_millis()).unwrap_or(i64::MAX)
     }
 
     pub fn head(&self) -> ChainHead {

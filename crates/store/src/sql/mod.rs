@@ -6,11 +6,15 @@ mod chain;
 mod group;
 mod identity;
 mod listen;
+mod loading;
 mod open;
 mod query;
 mod schema;
+mod snapshot;
+mod table;
 mod writer;
 
+use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
@@ -18,9 +22,12 @@ use sqlx::{AssertSqlSafe, Executor, Postgres, Row as _, Sqlite};
 use uuid::Uuid;
 
 pub(crate) use chain::{count, head, kept};
-pub(crate) use identity::identity;
+pub(crate) use identity::{clock, identity};
+pub(crate) use loading::Loading;
 pub(crate) use open::{Database, open_schema};
 pub(crate) use query::{Found, Page, check, events, get, page};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use table::{Cell, Table, Type, tables};
 pub(crate) use writer::Order;
 
 /// Which database it is.
@@ -38,7 +45,9 @@ pub(crate) enum Value {
     MaybeId(Option<Uuid>),
     MaybeText(Option<String>),
     Number(i64),
+    MaybeNumber(Option<i64>),
     Bytes(Vec<u8>),
+    MaybeBytes(Option<Vec<u8>>),
     Ids(Vec<Uuid>),
     Texts(Vec<String>),
 }
@@ -109,7 +118,9 @@ macro_rules! arguments {
                     Value::MaybeId(id) => Arguments::add(&mut arguments, id),
                     Value::MaybeText(text) => Arguments::add(&mut arguments, text),
                     Value::Number(number) => Arguments::add(&mut arguments, number),
+                    Value::MaybeNumber(number) => Arguments::add(&mut arguments, number),
                     Value::Bytes(bytes) => Arguments::add(&mut arguments, bytes),
+                    Value::MaybeBytes(bytes) => Arguments::add(&mut arguments, bytes),
                     list => $lists(&mut arguments, list),
                 }
                 .map_err(sqlx::Error::Encode)?;
@@ -169,6 +180,36 @@ impl Link<'_> {
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
+    }
+
+    /// Hands rows out as they come, so that they are never all in memory; gives how many there were.
+    pub async fn each<E: From<sqlx::Error>>(
+        &mut self,
+        sql: Sql,
+        mut take: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let Sql { text, values, .. } = sql;
+        let text = AssertSqlSafe(text);
+        let mut count = 0;
+        match self {
+            Self::Sqlite(connection) => {
+                let query = sqlx::query_with::<Sqlite, _>(text, sqlite_arguments(values)?);
+                let mut rows = connection.fetch(query);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::Sqlite(row))?;
+                    count += 1;
+                }
+            }
+            Self::Postgres(connection) => {
+                let query = sqlx::query_with::<Postgres, _>(text, postgres_arguments(values)?);
+                let mut rows = connection.fetch(query);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::Postgres(row))?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
     }
 
     /// Gives how many rows it changed.
@@ -296,6 +337,7 @@ impl Row {
         text -> String;
         maybe_text -> Option<String>;
         number -> i64;
+        maybe_number -> Option<i64>;
         bytes -> Vec<u8>;
         maybe_bytes -> Option<Vec<u8>>;
     }

@@ -14,8 +14,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{mpsc, watch};
 
 use super::{Link, Pool, listen, schema, writer};
-use crate::migration::Migration;
-use crate::open::{DatabaseUrl, OpenError};
+use crate::migration::{Migration, Standing};
+use crate::open::{DatabaseUrl, Identity, OpenError};
 
 /// Readers beside the writer: SQLite works on this machine's processors, PostgreSQL waits for a network.
 const SQLITE_READERS: u32 = 4;
@@ -85,6 +85,11 @@ pub(crate) async fn open_schema(url: &DatabaseUrl) -> Result<Schema, OpenError> 
 }
 
 impl Schema {
+    pub async fn look(mut self) -> Result<Option<(Standing, Identity)>, OpenError> {
+        let found = schema::standing_of_any(&mut self.0.link()).await?;
+        Ok(found.map(|(standing, identity, _)| (standing, identity)))
+    }
+
     pub async fn back(mut self, list: &[Migration]) -> Result<u32, OpenError> {
         schema::back(&mut self.0.link(), list).await
     }
@@ -108,6 +113,13 @@ pub(super) enum Own {
 }
 
 impl Own {
+    pub async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+    }
+
     pub fn link(&mut self) -> Link<'_> {
         match self {
             Self::Sqlite(connection) => Link::Sqlite(connection),
@@ -117,7 +129,7 @@ impl Own {
 }
 
 impl Way {
-    fn to(url: &DatabaseUrl) -> Result<Self, OpenError> {
+    pub fn to(url: &DatabaseUrl) -> Result<Self, OpenError> {
         Ok(match url {
             DatabaseUrl::Sqlite(path) => Self::Sqlite(sqlite(path)),
             DatabaseUrl::Postgres(url) => Self::Postgres(postgres(url)?),
@@ -179,7 +191,7 @@ async fn connect_sqlite(options: &SqliteConnectOptions) -> Result<SqliteConnecti
 
 /// The database holds hashes of passwords: nobody else on the machine may read it. SQLite gives its other files the mode of this
 /// one.
-fn make_private(path: &Path) -> Result<(), OpenError> {
+pub(super) fn make_private(path: &Path) -> Result<(), OpenError> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => Ok(()),
@@ -188,7 +200,7 @@ fn make_private(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn sqlite(path: &Path) -> SqliteConnectOptions {
+pub(super) fn sqlite(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         // What was answered survives a power cut.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Dialect, Link, Value};
+use super::{Dialect, Link, Value, number};
 use crate::migration::{self, Migration, NoWay, Standing};
 use crate::open::{Identity, OpenError};
 
@@ -17,6 +17,9 @@ const FINALISE: &str = "UPDATE hub SET finalised = schema";
 /// Whoever migrates a PostgreSQL database of ours holds this lock, whose number was drawn once. A large table takes its time.
 const LOCK: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(7813256190421377)";
+/// The same for whoever fills a database: reading a file may take its time, waiting for somebody's lock may not.
+const LOCK_TO_FILL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SELECT pg_advisory_xact_lock(7813256190421377)";
 
 /// Goes forward to the last schema of `list`, all or nothing.
 pub(super) async fn forward(link: &mut Link<'_>, list: &[Migration]) -> Result<Identity, OpenError> {
@@ -86,7 +89,7 @@ async fn finalise_within(link: &mut Link<'_>, list: &[Migration]) -> Result<u32,
     Ok(standing.schema)
 }
 
-async fn apply(link: &mut Link<'_>, statements: &str, schema: u32) -> Result<(), sqlx::Error> {
+pub(super) async fn apply(link: &mut Link<'_>, statements: &str, schema: u32) -> Result<(), sqlx::Error> {
     link.run(&spelled(link.dialect(), statements)).await?;
     let mut sql = link.sql("UPDATE hub SET schema = ");
     sql.value(Value::Number(schema.into()));
@@ -104,6 +107,48 @@ fn spelled(dialect: Dialect, statements: &str) -> String {
         .replace("{key}", key)
         .replace("{serial}", serial)
         .replace("{bytes}", bytes)
+}
+
+/// Takes everything away, in the transaction that fills the database anew.
+pub(super) async fn clear(link: &mut Link<'_>, list: &[Migration], standing: Standing) -> Result<(), OpenError> {
+    let bare = Standing {
+        finalised: 0,
+        ..standing
+    };
+    if bare.schema > 0 {
+        for step in migration::back(list, bare)? {
+            apply(link, step.down, step.schema - 1).await?;
+        }
+    }
+    Ok(link.run("DELETE FROM hub").await?)
+}
+
+/// Makes empty tables of `identity.schema`, from which there is no way back.
+pub(super) async fn make(
+    link: &mut Link<'_>,
+    list: &[Migration],
+    identity: Identity,
+    events: u64,
+) -> Result<(), sqlx::Error> {
+    link.run(HUB).await?;
+    let mut sql = link.sql("INSERT INTO hub (one, schema, finalised, epoch, run, events) VALUES (1, 0, 0, ");
+    sql.value(Value::Number(identity.epoch.into())).push(", ");
+    sql.value(Value::Id(identity.run)).push(", ");
+    sql.value(Value::Number(number(events))).push(")");
+    link.execute(sql).await?;
+    for step in list.iter().filter(|step| step.schema <= identity.schema) {
+        apply(link, step.up, step.schema).await?;
+    }
+    link.run(FINALISE).await
+}
+
+/// Begins a transaction in which a database is filled.
+pub(super) async fn begin_to_fill(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
+    link.begin().await?;
+    match link.dialect() {
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => link.run(LOCK_TO_FILL).await,
+    }
 }
 
 async fn begin(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
@@ -126,6 +171,24 @@ async fn end<T>(link: &mut Link<'_>, outcome: Result<T, OpenError>) -> Result<T,
             Err(error)
         }
     }
+}
+
+/// Where a database stands that may be none of ours, and the number of its last event.
+pub(super) async fn standing_of_any(link: &mut Link<'_>) -> Result<Option<(Standing, Identity, u64)>, sqlx::Error> {
+    let known = match link.dialect() {
+        Dialect::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'hub'",
+        Dialect::Postgres => "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'hub'",
+    };
+    let rows = link.rows(link.sql(known)).await?;
+    if rows.first().ok_or(sqlx::Error::RowNotFound)?.number(0)? == 0 {
+        return Ok(None);
+    }
+    let Some((standing, identity)) = standing(link).await? else {
+        return Ok(None);
+    };
+    let rows = link.rows(link.sql("SELECT events FROM hub")).await?;
+    let events = rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?;
+    Ok(Some((standing, identity, events)))
 }
 
 async fn standing(link: &mut Link<'_>) -> Result<Option<(Standing, Identity)>, sqlx::Error> {

@@ -18,6 +18,15 @@ pub async fn a_new_epoch_begins_a_new_run_and_keeps_the_rows(bench: Bench) {
     insert(&bench.b, &[project("later")]).await;
 }
 
+pub async fn the_clock_is_that_of_today(bench: Bench) {
+    let (told, now) = (bench.a.clock().await.unwrap(), jiff::Timestamp::now());
+    // Its own, on the same machine.
+    assert!(
+        told.duration_since(now).abs() < jiff::SignedDuration::from_mins(5),
+        "{told}"
+    );
+}
+
 pub async fn hubs_that_see_the_same_raise_it_once(bench: Bench) {
     let seen = bench.a.identity().await.unwrap();
     let tasks = (0..8).map(|task| {

@@ -48,5 +48,5 @@ cases! {
         a_list_is_filtered events_are_numbered_without_gaps events_are_filtered;
     audit: the_chain_grows_and_holds two_hubs_lengthen_one_chain;
     epoch: a_new_epoch_begins_a_new_run_and_keeps_the_rows hubs_that_see_the_same_raise_it_once
-        an_epoch_is_greater_than_all_that_was_heard;
+        an_epoch_is_greater_than_all_that_was_heard the_clock_is_that_of_today;
 }

@@ -148,6 +148,7 @@ fn what_is_not_ours_is_not_touched() {
         }
         assert_eq!(no_way(Store::roll_back(&place.url).await), NoWay::Empty);
         assert_eq!(no_way(Store::finalise(&place.url).await), NoWay::Empty);
+        assert_eq!(Store::look(&place.url).await.unwrap(), None);
         assert!(place.number("SELECT count(*) FROM hub").await.is_err());
     });
 }
@@ -188,6 +189,8 @@ fn what_was_opened_before_a_migration_writes_nothing_after_it() {
         assert_eq!((identity.schema, older.schema()), (found, known));
         commit(&newer, row).await.unwrap();
         assert_eq!(place.number("SELECT count(*) FROM duty").await.unwrap(), 2);
+        let (standing, looked) = Store::look(&place.url).await.unwrap().unwrap();
+        assert_eq!((standing.schema, standing.finalised, looked), (found, known, identity));
         // Gone back, it is ours again.
         assert_eq!(Store::roll_back_with(&place.url, &list).await.unwrap(), known);
         commit(&older, row).await.unwrap();

@@ -4,6 +4,7 @@
 mod cut;
 mod killed;
 mod ledger;
+mod restored;
 mod simulated;
 mod thief;
 
