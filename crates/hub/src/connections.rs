@@ -25,6 +25,10 @@ use crate::Hub;
 /// How long the head of a request may take, and how long a connection is kept without one.
 const HEAD: Duration = Duration::from_secs(30);
 
+/// `http` or `https`: how the request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme(pub &'static str);
+
 /// Where clients come in.
 pub struct Door {
     pub listener: TcpListener,
@@ -44,10 +48,10 @@ impl Door {
             let (tls, router, watcher) = (self.tls.clone(), router.clone(), graceful.watcher());
             tokio::spawn(async move {
                 match tls {
-                    None => requests(stream, address, router, watcher).await,
+                    None => requests(stream, (address, Scheme("http")), router, watcher).await,
                     // Whoever says nothing is not waited for here either.
                     Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => requests(stream, address, router, watcher).await,
+                        Ok(Ok(stream)) => requests(stream, (address, Scheme("https")), router, watcher).await,
                         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS came about"),
                         Err(_) => tracing::debug!(%address, "no TLS came about in time"),
                     },
@@ -60,7 +64,7 @@ impl Door {
 }
 
 /// Serves the requests of one connection.
-async fn requests<S>(stream: S, address: SocketAddr, router: Router, watcher: Watcher)
+async fn requests<S>(stream: S, (address, scheme): (SocketAddr, Scheme), router: Router, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -68,6 +72,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(scheme);
         routes.call(request)
     });
     let mut http = http1::Builder::new();

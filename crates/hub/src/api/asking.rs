@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Pat
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
-use renkei_policy::Caller;
+use renkei_policy::{Actor, Caller};
 use renkei_types::event::Doer;
 use renkei_types::problem::{Problem, ProblemKind};
 use serde::Deserialize;
@@ -129,23 +129,60 @@ pub struct Unknown<T> {
     pub body: T,
 }
 
+/// Somebody who has not said who it is.
+pub struct Stranger {
+    /// From where.
+    pub address: IpAddr,
+    /// For the audit.
+    pub doer: Doer,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Stranger {
+    fn of(extensions: &axum::http::Extensions) -> Self {
+        let address = address(extensions);
+        let doer = Doer {
+            address: address.to_string(),
+            request: request_id(extensions),
+            ..Doer::default()
+        };
+        let now = Timestamp::now();
+        Self { address, doer, now }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Stranger {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
 impl<T: DeserializeOwned + Send> FromRequest<Hub> for Unknown<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &Hub) -> Result<Self, Failure> {
-        let address = address(request.extensions());
-        let doer = Doer {
-            address: address.to_string(),
-            request: request_id(request.extensions()),
-            ..Doer::default()
-        };
+        let Stranger { address, doer, now } = Stranger::of(request.extensions());
         let (_, body) = read(request).await?;
         Ok(Self {
             address,
             doer,
-            now: Timestamp::now(),
+            now,
             body,
         })
+    }
+}
+
+/// Who it is, for the audit.
+pub(super) fn doer(actor: &Actor, extensions: &axum::http::Extensions) -> Doer {
+    Doer {
+        user: Some(actor.user),
+        name: actor.name.to_string(),
+        token: Some(actor.credential.token),
+        address: address(extensions).to_string(),
+        request: request_id(extensions),
     }
 }
 
@@ -153,13 +190,7 @@ async fn asked(parts: &Parts, hub: &Hub) -> Result<Asked, Failure> {
     let now = Timestamp::now();
     let secret = bearer(&parts.headers)?;
     let actor = hub.app.verify(secret, now).await?;
-    let doer = Doer {
-        user: Some(actor.user),
-        name: actor.name.to_string(),
-        token: Some(actor.credential.token),
-        address: address(&parts.extensions).to_string(),
-        request: request_id(&parts.extensions),
-    };
+    let doer = doer(&actor, &parts.extensions);
     let caller = Caller::Known(Box::new(actor));
     Ok(Asked {
         caller,
@@ -250,13 +281,18 @@ async fn mode(parts: &mut Parts) -> Result<Mode, Failure> {
     Ok(if plan { Mode::Plan } else { Mode::Apply })
 }
 
+/// The body, if it is not too large and not too slow.
+pub(super) async fn bytes(request: Request) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| too_slow())?
+        .map_err(|rejection| too_much(&rejection))
+}
+
 /// The body as it came, and what it says.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<(Bytes, T), Failure> {
     let json = is_json(request.headers());
-    let bytes = tokio::time::timeout(BODY, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| too_slow())?
-        .map_err(|rejection| too_much(&rejection))?;
+    let bytes = bytes(request).await?;
     // Nothing was sent: `null`, which is what `()` is read from.
     let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
     if !bytes.is_empty() && !json {

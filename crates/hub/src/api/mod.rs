@@ -1,4 +1,4 @@
-//! The native API under `/api/v1`, one file a noun. Handlers turn HTTP into a call of [`App`] and its answer into HTTP;
+//! The native API under `/api/v1`, one file a noun, and in `mdx` that of mdx. Handlers turn HTTP into a call of [`App`] and its answer into HTTP;
 //! they decide nothing.
 
 mod answer;
@@ -6,6 +6,7 @@ mod asking;
 mod docs;
 mod event;
 mod health;
+mod mdx;
 mod member;
 mod operation;
 mod organization;
@@ -20,6 +21,7 @@ mod user;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 use renkei_types::problem::{Problem, ProblemKind};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -99,6 +101,7 @@ pub fn router(hub: Hub) -> Router {
     let (api, document) = described().split_for_parts();
     api.merge(health::router())
         .merge(docs::router(&document))
+        .merge(mdx::router())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -107,13 +110,19 @@ pub fn router(hub: Hub) -> Router {
         .with_state(hub)
 }
 
-async fn unknown_path(uri: axum::http::Uri) -> Failure {
+async fn unknown_path(uri: axum::http::Uri) -> Response {
+    if mdx::has(uri.path()) {
+        return mdx::unknown_path().into_response();
+    }
     let problem = Problem::new(ProblemKind::NotFound, format!("there is nothing at `{}`", uri.path()));
-    Failure::from(problem.hint("`/docs` lists what there is"))
+    Failure::from(problem.hint("`/docs` lists what there is")).into_response()
 }
 
-async fn unknown_method(method: Method, uri: axum::http::Uri) -> (StatusCode, Failure) {
+async fn unknown_method(method: Method, uri: axum::http::Uri) -> Response {
+    if mdx::has(uri.path()) {
+        return mdx::unknown_method(&method).into_response();
+    }
     let title = format!("`{}` knows no {method}", uri.path());
     let problem = Problem::new(ProblemKind::MethodNotAllowed, title).hint("`/docs` lists what there is");
-    (StatusCode::METHOD_NOT_ALLOWED, Failure::from(problem))
+    (StatusCode::METHOD_NOT_ALLOWED, Failure::from(problem)).into_response()
 }

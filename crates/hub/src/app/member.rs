@@ -43,6 +43,29 @@ impl App {
         self.page::<Member>(paging, Some("pair"), equals, None).await
     }
 
+    /// All members of a project.
+    pub async fn every_member(&self, asked: &Asked, project: ProjectId) -> Result<Vec<Member>, Problem> {
+        self.project_may(asked, Action::MemberRead, project).await?;
+        let rows = self.every::<Member>("project", &project.to_string()).await?;
+        Ok(rows.into_iter().map(|row| row.value).collect())
+    }
+
+    /// All members of a project, with where mail reaches them for those who may change who is in it.
+    pub async fn people(&self, asked: &Asked, project: ProjectId) -> Result<Vec<(Member, Option<String>)>, Problem> {
+        let tenant = self.tenant(project).await?;
+        let members = self.every_member(asked, project).await?;
+        if tenant.may(asked, VERB).is_err() {
+            return Ok(members.into_iter().map(|member| (member, None)).collect());
+        }
+        let mut people = Vec::new();
+        for member in members {
+            let account = self.store.state.get::<Account>(member.user.0).await;
+            let account = account.map_err(|error| super::state(&error))?;
+            people.push((member, account.map(|account| account.value.user.email)));
+        }
+        Ok(people)
+    }
+
     /// One.
     pub async fn member(&self, asked: &Asked, seat: Seat) -> Result<Versioned<Member>, Problem> {
         let tenant = self.tenant(seat.project).await?;

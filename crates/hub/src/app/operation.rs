@@ -134,6 +134,29 @@ impl App {
         Ok(Page { items, next })
     }
 
+    /// All that changed something in a project, the newest first.
+    pub async fn history_of_project(&self, asked: &Asked, project: ProjectId) -> Result<Vec<Operation>, Problem> {
+        self.project_may(asked, Action::OperationRead, project).await?;
+        let mut found = self.every_operation("project", project.0).await?;
+        found.sort_by(newest_first);
+        Ok(found)
+    }
+
+    /// All that changed one object, the newest first, also when it is gone; none if the caller may not know of it.
+    pub async fn history_of(&self, asked: &Asked, object: Uuid) -> Result<Vec<Operation>, Problem> {
+        asked.may(Action::OperationRead, &Resource::List)?;
+        let reach = asked.actor()?.projects();
+        let mut found = self.every_operation("object", object).await?;
+        found.retain(|operation| operation.project.is_some_and(|project| reach.has(&project)));
+        found.sort_by(newest_first);
+        Ok(found)
+    }
+
+    async fn every_operation(&self, index: &'static str, key: Uuid) -> Result<Vec<Operation>, Problem> {
+        let rows = self.every::<Operation>(index, &key.to_string()).await?;
+        Ok(rows.into_iter().map(|row| row.value).collect())
+    }
+
     /// One. Those of a project that is gone are for administrators.
     pub async fn operation(&self, asked: &Asked, id: OperationId) -> Result<Versioned<Operation>, Problem> {
         asked.may(Action::OperationRead, &Resource::List)?;
@@ -189,6 +212,11 @@ impl App {
             .map_err(|error| super::state(&error))?;
         Ok(rows.into_iter().map(|row| row.value).collect())
     }
+}
+
+/// What was asked for last stands first; of what one request has asked for together, what it named last.
+fn newest_first(one: &Operation, other: &Operation) -> std::cmp::Ordering {
+    (other.created, other.id).cmp(&(one.created, one.id))
 }
 
 #[cfg(test)]

@@ -60,6 +60,18 @@ impl App {
         })
     }
 
+    /// What a project may use and uses, at all sites together.
+    pub async fn resources(&self, asked: &Asked, project: ProjectId) -> Result<(Amounts, Amounts), Problem> {
+        self.project_may(asked, Action::QuotaRead, project).await?;
+        let (mut limit, mut used) = (Amounts::default(), Amounts::default());
+        for row in self.every::<QuotaRow>("project", &project.to_string()).await? {
+            let quota = shown(row.value);
+            limit = sum(limit, quota.limit);
+            used = sum(used, quota.used);
+        }
+        Ok((limit, used))
+    }
+
     /// One.
     pub async fn quota(&self, asked: &Asked, share: Share) -> Result<Versioned<Quota>, Problem> {
         let tenant = self.tenant(share.project).await?;
@@ -168,6 +180,17 @@ impl App {
                 .extend(found.map(|found| found.value.id.0));
         }
         Ok(ids)
+    }
+}
+
+fn sum(one: Amounts, other: Amounts) -> Amounts {
+    Amounts {
+        vms: one.vms.saturating_add(other.vms),
+        vcpus: one.vcpus.saturating_add(other.vcpus),
+        memory_mib: one.memory_mib.saturating_add(other.memory_mib),
+        disk_gib: one.disk_gib.saturating_add(other.disk_gib),
+        global_ips: one.global_ips.saturating_add(other.global_ips),
+        segments: one.segments.saturating_add(other.segments),
     }
 }
 

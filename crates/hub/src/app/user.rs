@@ -1,5 +1,6 @@
 //! Users and their passwords.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use renkei_policy::Resource;
@@ -60,6 +61,18 @@ impl App {
             id, name, full_name, ..
         } = found.value.user;
         Ok(KnownUser { id, name, full_name })
+    }
+
+    /// What those are called who did something that the caller may see.
+    pub async fn user_names(&self, users: BTreeSet<UserId>) -> Result<BTreeMap<UserId, String>, Problem> {
+        let mut names = BTreeMap::new();
+        for id in users {
+            let found = self.store.state.get::<Account>(id.0).await;
+            if let Some(account) = found.map_err(|error| super::state(&error))? {
+                names.insert(id, account.value.user.name.to_string());
+            }
+        }
+        Ok(names)
     }
 
     /// Makes one.

@@ -7,6 +7,7 @@ mod document;
 mod hostile;
 mod hub;
 mod life;
+mod mdx;
 mod openapi;
 mod paging;
 mod rights;
@@ -17,6 +18,7 @@ mod table;
 mod upgrade;
 mod world;
 
+use mdx::{session as mdx_session, transport as mdx_transport};
 use renkei_store::DatabaseUrl;
 use renkei_testkit::Postgres;
 
@@ -63,6 +65,11 @@ cases! {
     audit: every_change_is_one_event;
     hostile: a_body_is_bounded_and_json a_wrong_value_is_named a_wrong_parameter_is_named junk_in_headers_is_refused
         idle_connections_are_in_nobodys_way;
+    mdx_session: a_login_gives_a_signed_token old_tokens_stay_valid_beside_new_ones a_token_is_renewed_however_it_is_shown
+        a_wrong_password_is_a_bad_request_and_counts a_password_that_was_given_must_be_changed_first
+        what_ends_a_session_ends_its_tokens a_frozen_user_is_told_why;
+    mdx_transport: both_forms_of_a_path_are_the_same a_body_is_read_whatever_it_is_said_to_be
+        what_is_not_there_is_told_as_the_dialect_does pages_go_on_until_next_is_null;
 }
 
 #[test]

@@ -63,6 +63,34 @@ impl App {
         .await
     }
 
+    /// All that the caller may see, each under its organization, both in the order of their names.
+    pub async fn projects_by_organization(&self, asked: &Asked) -> Result<Vec<(Organization, Vec<Project>)>, Problem> {
+        let mut grouped: Vec<(Organization, Vec<Project>)> = Vec::new();
+        let mut after = None;
+        loop {
+            let paging = Paging::new(Some(renkei_types::page::MAX_LIMIT), after.as_deref())?;
+            let page = self.projects(asked, &Projects::default(), &paging).await?;
+            for project in page.items {
+                let known = grouped
+                    .iter_mut()
+                    .find(|(organization, _)| organization.id == project.organization);
+                match known {
+                    Some((_, projects)) => projects.push(project),
+                    None => {
+                        let organization = self.tenant(project.id).await?.organization.value;
+                        grouped.push((organization, vec![project]));
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        grouped.sort_by_key(|(organization, _)| organization.name.folded());
+        Ok(grouped)
+    }
+
     /// One.
     pub async fn project(&self, asked: &Asked, id: ProjectId) -> Result<Versioned<Project>, Problem> {
         let tenant = self.tenant(id).await?;

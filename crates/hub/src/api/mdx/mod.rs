@@ -1,0 +1,59 @@
+//! The API of mdx under `/api`, so that its public client and the scripts written with it work unmodified.
+//!
+//! Handlers turn its words into calls of [`App`](crate::app::App) and the answers back; they decide nothing. Paths are served
+//! with a slash at the end and without one, and nothing is ever redirected: a client would make a GET of its POST. Statuses are
+//! exact, since the client takes any other one for an error. What the wire looks like is told in `docs/mdx.md`.
+
+mod answer;
+mod asking;
+mod operation;
+mod project;
+mod session;
+mod user;
+
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get, post};
+use renkei_types::problem::{Problem, ProblemKind};
+
+use self::answer::Refusal;
+use crate::Hub;
+
+/// Everything that is served.
+pub(super) fn router() -> Router<Hub> {
+    routes().into_iter().fold(Router::new(), |router, (path, methods)| {
+        let bare = path.trim_end_matches('/').to_owned();
+        router.route(path, methods.clone()).route(&bare, methods)
+    })
+}
+
+/// Each path as the client sends it, with its slash.
+fn routes() -> Vec<(&'static str, MethodRouter<Hub>)> {
+    vec![
+        ("/api/login/", post(session::login)),
+        ("/api/refresh/", post(session::refresh)),
+        ("/api/project/assigned/", get(project::assigned)),
+        ("/api/project/{project}/summary/", get(project::summary)),
+        ("/api/project/{project}/resources/", get(project::resources)),
+        ("/api/user/project/{project}/", get(user::list)),
+        ("/api/history/project/{project}/", get(operation::of_project)),
+        ("/api/history/vm/{vm}/", get(operation::of_vm)),
+        ("/api/task/{task}/", get(operation::show)),
+    ]
+}
+
+/// Whether a path is in the dialect, known or not.
+pub(super) fn has(path: &str) -> bool {
+    path.starts_with("/api/") && path != "/api/v1" && !path.starts_with("/api/v1/")
+}
+
+pub(super) fn unknown_path() -> Refusal {
+    Refusal::nothing()
+}
+
+pub(super) fn unknown_method(method: &Method) -> impl IntoResponse {
+    let title = format!("Method \"{method}\" not allowed.");
+    let refusal = Refusal::from(Problem::new(ProblemKind::MethodNotAllowed, title));
+    (StatusCode::METHOD_NOT_ALLOWED, refusal)
+}
