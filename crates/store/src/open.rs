@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::error::{Cause, StateError};
+pub use crate::memory::Aside;
 use crate::memory::Memory;
 use crate::migration::{self, Migration, NoWay, Standing};
 use crate::read::Read;
@@ -146,6 +147,25 @@ impl Store {
     /// clock has moved.
     pub fn ring(&self) -> Option<Duration> {
         self.state.ring()
+    }
+
+    /// For one in memory: a copy of all that is kept, as a backup has it.
+    pub fn set_aside(&self) -> Option<Aside> {
+        self.state.in_memory().map(Memory::set_aside)
+    }
+
+    /// For one in memory: everything is as it was when the copy was made, also who the database is.
+    pub fn put_back(&self, aside: &Aside) {
+        if let Some(memory) = self.state.in_memory() {
+            memory.put_back(aside);
+        }
+    }
+
+    /// For a simulated one: from now on nothing goes wrong.
+    pub fn calm(&self) {
+        if let Some(memory) = self.state.in_memory() {
+            memory.calm();
+        }
     }
 
     /// Whether the database finds its own files whole. SQLite reads all of them; PostgreSQL does this by itself.

@@ -19,6 +19,8 @@ pub struct Faults {
     pub aborted: u64,
     /// Commits that happen, of which it is told that it is not known.
     pub lost: u64,
+    /// Commits at which the hub dies, before or after they happened: the future never ends, and is to be dropped.
+    pub crashed: u64,
     /// Reads that see what was there up to [`Faults::OLDEST`] ago.
     pub old: u64,
     /// Notifications that come late, up to [`Faults::LATEST`].
@@ -38,6 +40,7 @@ impl Faults {
             seed,
             aborted,
             lost,
+            crashed: 0,
             old,
             late,
         }
@@ -50,6 +53,7 @@ impl Faults {
             seed,
             aborted,
             lost,
+            crashed: 0,
             old,
             late,
         }
@@ -65,6 +69,10 @@ pub(crate) enum Fate {
     Aborted,
     /// Not done, and nobody is told.
     LostAborted,
+    /// Done, and then the hub dies.
+    DoneThenCrash,
+    /// The hub dies before it is done.
+    Crash,
 }
 
 /// Draws what happens.
@@ -82,13 +90,22 @@ impl Dice {
 
     pub fn fate(&mut self) -> Fate {
         let drawn = self.below(1000);
-        let Faults { aborted, lost, .. } = self.faults;
+        let Faults {
+            aborted, lost, crashed, ..
+        } = self.faults;
         match drawn {
             _ if drawn < aborted / 2 => Fate::Aborted,
             _ if drawn < aborted => Fate::LostAborted,
             _ if drawn < aborted + lost => Fate::Lost,
+            _ if drawn < aborted + lost + crashed / 2 => Fate::Crash,
+            _ if drawn < aborted + lost + crashed => Fate::DoneThenCrash,
             _ => Fate::Done,
         }
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn calm(&mut self) {
+        self.faults = Faults::none(self.faults.seed);
     }
 
     /// How old the state is that a read sees.

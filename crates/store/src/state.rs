@@ -89,7 +89,11 @@ impl State {
             return Ok(());
         }
         match &self.0 {
-            Implementation::Memory(memory) => memory.commit(&batch),
+            Implementation::Memory(memory) => match memory.commit(&batch) {
+                Some(outcome) => outcome,
+                // The simulated hub dies here: whoever polls it drops it.
+                None => std::future::pending().await,
+            },
             Implementation::Sql(database) => {
                 let (answer, outcome) = oneshot::channel();
                 let gone = |outcome| CommitError::unavailable(outcome, "the database is being closed");
@@ -134,6 +138,13 @@ impl State {
                 ordered.map_err(|_| gone())?;
                 outcome.await.map_err(|_| gone())?
             }
+        }
+    }
+
+    pub(crate) fn in_memory(&self) -> Option<&Memory> {
+        match &self.0 {
+            Implementation::Memory(memory) => Some(memory),
+            Implementation::Sql(_) => None,
         }
     }
 

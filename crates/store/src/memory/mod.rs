@@ -44,6 +44,22 @@ struct Tables {
     simulated: Option<Simulated>,
 }
 
+/// What was kept at a moment.
+#[derive(Clone)]
+pub struct Aside {
+    rows: BTreeMap<&'static str, BTreeMap<Uuid, Row>>,
+    keys: BTreeMap<(&'static str, usize), BTreeMap<String, BTreeSet<Uuid>>>,
+    events: Vec<(Event, String)>,
+    links: Vec<(Hash, i64)>,
+    identity: Identity,
+}
+
+impl fmt::Debug for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aside")
+    }
+}
+
 /// What only a simulated database has.
 struct Simulated {
     dice: Dice,
@@ -150,19 +166,23 @@ impl Memory {
         }
     }
 
-    pub fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+    /// Nothing when the hub dies of it.
+    pub fn commit(&self, batch: &Batch) -> Option<Result<(), CommitError>> {
         let mut tables = self.tables();
         let fate = tables
             .simulated
             .as_mut()
             .map_or(Fate::Done, |simulated| simulated.dice.fate());
-        let failed = |outcome| CommitError::unavailable(outcome, "as the seed has it");
+        let failed = |outcome| Some(Err(CommitError::unavailable(outcome, "as the seed has it")));
         match fate {
-            Fate::Aborted => return Err(failed(Outcome::NotDone)),
-            Fate::LostAborted => return Err(failed(Outcome::Unknown)),
-            Fate::Done | Fate::Lost => {}
+            Fate::Aborted => return failed(Outcome::NotDone),
+            Fate::LostAborted => return failed(Outcome::Unknown),
+            Fate::Crash => return None,
+            Fate::Done | Fate::Lost | Fate::DoneThenCrash => {}
         }
-        judge(&*tables, batch)?;
+        if let Err(error) = judge(&*tables, batch) {
+            return Some(Err(error));
+        }
         let now = (self.0.clock)();
         tables.remember(now, batch);
         for entry in &batch.entries {
@@ -185,9 +205,55 @@ impl Memory {
             self.0.bell.send_modify(|count| *count += 1);
         }
         match fate {
-            Fate::Lost => Err(failed(Outcome::Unknown)),
-            _ => Ok(()),
+            Fate::Lost => failed(Outcome::Unknown),
+            Fate::DoneThenCrash => None,
+            _ => Some(Ok(())),
         }
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn calm(&self) {
+        if let Some(simulated) = &mut self.tables().simulated {
+            simulated.dice.calm();
+        }
+    }
+
+    /// A copy of all that is kept, as a backup or a copied file has it.
+    pub fn set_aside(&self) -> Aside {
+        let tables = self.tables();
+        Aside {
+            rows: tables.rows.clone(),
+            keys: tables.keys.clone(),
+            events: tables.events.clone(),
+            links: tables.links.clone(),
+            identity: tables.identity,
+        }
+    }
+
+    /// Everything is as it was when the copy was made.
+    pub fn put_back(&self, aside: &Aside) {
+        let mut tables = self.tables();
+        let simulated = tables.simulated.take().map(|simulated| Simulated {
+            past: Past::default(),
+            ..simulated
+        });
+        let Aside {
+            rows,
+            keys,
+            events,
+            links,
+            identity,
+        } = aside.clone();
+        *tables = Tables {
+            rows,
+            keys,
+            events,
+            links,
+            identity,
+            simulated,
+        };
+        drop(tables);
+        self.0.bell.send_modify(|count| *count += 1);
     }
 
     pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StateError> {

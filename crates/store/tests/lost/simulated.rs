@@ -133,3 +133,47 @@ fn a_notification_comes_at_the_latest_when_a_hub_looks_by_itself() {
     assert_eq!(store.ring(), None);
     assert!(changes.has_changed().unwrap());
 }
+
+#[test]
+fn what_was_set_aside_comes_back_whole() {
+    let time = Time::default();
+    let store = time.store(Faults::none(1));
+    let counter = at_once(prepare(&store));
+    let before = at_once(store.state.get::<QuotaRow>(counter)).unwrap().unwrap();
+    let (aside, identity) = (store.set_aside().unwrap(), at_once(store.identity()).unwrap());
+    at_once(store.raise_epoch(identity.run, 0)).unwrap();
+    let mut batch = renkei_store::Batch::new();
+    batch.touch(&before);
+    at_once(store.state.commit(batch)).unwrap();
+    assert_ne!(
+        at_once(store.state.get::<QuotaRow>(counter)).unwrap().unwrap().version,
+        before.version
+    );
+    store.put_back(&aside);
+    assert_eq!(at_once(store.state.get::<QuotaRow>(counter)).unwrap().unwrap(), before);
+    assert_eq!(at_once(store.identity()).unwrap(), identity);
+}
+
+#[test]
+fn a_hub_that_dies_at_a_commit_never_hears_of_it_and_half_of_them_happen() {
+    let time = Time::default();
+    let store = time.store(Faults {
+        crashed: 1000,
+        ..Faults::none(seed())
+    });
+    let mut happened = 0;
+    for _ in 0..100 {
+        let duty = Duty {
+            id: Uuid::now_v7(),
+            name: Uuid::now_v7().to_string(),
+            holder: Uuid::nil(),
+            until: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let mut batch = renkei_store::Batch::new();
+        batch.insert(&duty);
+        let polled = pin!(store.state.commit(batch)).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        happened += usize::from(at_once(store.state.get::<Duty>(duty.id)).unwrap().is_some());
+    }
+    assert!((20..80).contains(&happened), "{happened}");
+}
