@@ -4,14 +4,16 @@
 
 use renkei_store::noun::idempotency::Idempotency;
 use renkei_store::{Batch, Store, Stored};
-use renkei_types::change::{Change, ChangeKind, FieldChange, Plan};
+use renkei_types::change::{Change, ChangeKind, FieldChange, Plan, Taking};
 use renkei_types::event::Event;
 use renkei_types::problem::{Problem, ProblemKind};
+use renkei_types::quota::Amounts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::quota::Share;
 use super::subject::Subject;
 use super::{Asked, Once};
 
@@ -21,6 +23,7 @@ pub struct Decision<T> {
     batch: Batch,
     changes: Vec<Change>,
     events: Vec<Event>,
+    takes: Vec<Taking>,
     answer: T,
     /// The answer holds what is shown once.
     secret: Secret,
@@ -39,6 +42,7 @@ pub struct Draft {
     batch: Batch,
     changes: Vec<Change>,
     events: Vec<Event>,
+    takes: Vec<Taking>,
 }
 
 impl Draft {
@@ -84,13 +88,37 @@ impl Draft {
         &mut self.batch
     }
 
+    /// Something is taken from a quota, whose row is touched.
+    pub(super) fn take(&mut self, taking: Taking) {
+        let same = |known: &&mut Taking| known.project == taking.project && known.site == taking.site;
+        match self.takes.iter_mut().find(same) {
+            Some(known) => known.amounts = super::quota::sum(known.amounts, taking.amounts),
+            None => self.takes.push(taking),
+        }
+    }
+
+    /// What was taken from a quota so far.
+    pub(super) fn taken(&self, share: Share) -> Amounts {
+        let of = |taking: &&Taking| taking.project == share.project && taking.site == share.site;
+        let takings = self.takes.iter().filter(of);
+        takings
+            .map(|taking| taking.amounts)
+            .fold(Amounts::default(), super::quota::sum)
+    }
+
     /// The decision with this answer.
     pub fn answer<T>(self, answer: T) -> Decision<T> {
-        let Self { batch, changes, events } = self;
+        let Self {
+            batch,
+            changes,
+            events,
+            takes,
+        } = self;
         Decision {
             batch,
             changes,
             events,
+            takes,
             answer,
             secret: Secret::None,
         }
@@ -135,7 +163,7 @@ impl<T> Decision<T> {
         Plan {
             changes: self.changes,
             refused: Vec::new(),
-            takes: Vec::new(),
+            takes: self.takes,
         }
     }
 }

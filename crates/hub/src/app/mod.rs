@@ -12,6 +12,7 @@ pub mod member;
 pub mod operation;
 pub mod organization;
 pub mod project;
+pub mod queue;
 pub mod quota;
 pub mod session;
 mod signing_key;
@@ -60,6 +61,8 @@ pub struct App {
     keys: Arc<signing_key::Keys>,
     /// Whose tokens were renewed in the last seconds.
     standings: Arc<jwt::Standings>,
+    /// Who waits for whom.
+    queues: Arc<queue::Queues>,
 }
 
 /// Whether a change is to be made, or only told.
@@ -203,6 +206,7 @@ impl App {
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             keys: Arc::default(),
             standings: Arc::default(),
+            queues: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use renkei_policy::Resource;
 use renkei_store::Stored;
 use renkei_store::noun::quota::QuotaRow;
 use renkei_types::action::Action;
+use renkei_types::host::Host;
 use renkei_types::id::{SiteId, UserId};
 use renkei_types::name::Name;
 use renkei_types::page::Page;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use super::decision::{Decision, Draft};
 use super::list::Paging;
 use super::operation::Recorded;
+use super::quota::Share;
 use super::{Answer, App, Asked, Versioned};
 
 const NOUN: &str = SiteId::NOUN;
@@ -119,9 +121,17 @@ impl App {
     pub(super) async fn site_deletion(&self, asked: &Asked, id: SiteId) -> Result<Decision<()>, Problem> {
         let old = self.site_for(asked, Action::SiteAdminister, id).await?;
         asked.unchanged(old.version)?;
+        if let Some(host) = self.every::<Host>("site", &id.to_string()).await?.first() {
+            let problem = format!("site `{}` still has host `{}`", old.value.name, host.value.name);
+            return Err(Problem::new(ProblemKind::Conflict, problem).hint("delete its hosts first"));
+        }
         let mut draft = Draft::new();
         for quota in self.every::<QuotaRow>("site", &id.to_string()).await? {
-            if quota.value.limit != Amounts::default() {
+            let QuotaRow {
+                project, site, limit, ..
+            } = quota.value;
+            // What a limit of 0 leaves in use is still there.
+            if limit != Amounts::default() || self.in_use(Share { project, site }).await? != Amounts::default() {
                 return Err(self.still_promised(&old.value, &quota.value).await?);
             }
             Recorded {
@@ -142,8 +152,11 @@ impl App {
             .await
             .map_err(|error| super::state(&error))?;
         let project = project.map_or_else(|| quota.project.to_string(), |project| project.value.name.to_string());
-        let title = format!("project `{project}` has a quota at site `{}`", site.name);
-        Ok(Problem::new(ProblemKind::Conflict, title).hint("delete the quotas at this site first"))
+        let title = format!(
+            "project `{project}` has a quota at site `{}`, or something there",
+            site.name
+        );
+        Ok(Problem::new(ProblemKind::Conflict, title).hint("delete what is there, and the quotas at this site, first"))
     }
 
     /// One on which the caller may do this. Whoever may not read sites is told so before it is looked up.
@@ -190,7 +203,6 @@ fn only_operators(patch: &SitePatch) -> bool {
 mod tests {
     use renkei_store::CommitError;
 
-    use super::super::quota::Share;
     use super::super::trial::{Trial, done, refused};
     use super::*;
 
