@@ -1,6 +1,7 @@
 //! A host: a computer of a site that runs machines.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,10 @@ pub struct Host {
     /// Why it is that one, and what would change it.
     #[serde(default)]
     pub driver_reason: String,
+    /// Where the site's other hosts reach it; as it said when it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
     /// The version of its agent.
     #[serde(default)]
     pub version: String,

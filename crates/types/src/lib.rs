@@ -35,6 +35,8 @@ pub mod id;
 #[cfg(feature = "api")]
 pub mod image;
 #[cfg(feature = "api")]
+pub mod join;
+#[cfg(feature = "api")]
 pub mod lease;
 #[cfg(feature = "api")]
 pub mod member;

@@ -1,8 +1,11 @@
 //! When a host's agent was last heard, and what it told that is nobody's intent.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use renkei_types::agent::{Held, MachineSeen};
-use renkei_types::id::{HostId, SiteId};
+use renkei_types::id::{HostId, SegmentId, SiteId, VmId};
+use renkei_types::operation::Generation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -38,6 +41,20 @@ pub struct Contact {
     /// Machines that the host has and the hub does not know.
     #[serde(default)]
     pub unknown: Vec<MachineSeen>,
+    /// What the host has listed while its site is in recovery, from which the difference is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holding: Option<Holding>,
+}
+
+/// All that a host holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// In which recovery it was listed: since when that lasts.
+    pub recovery: Timestamp,
+    /// Its machines.
+    pub machines: BTreeMap<VmId, MachineSeen>,
+    /// Its networks, with the generation that is so.
+    pub segments: BTreeMap<SegmentId, Generation>,
 }
 
 impl Noun for Contact {

@@ -41,6 +41,9 @@ pub struct Invitation {
     /// The host that has joined with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<HostId>,
+    /// A hash of that host's public key: whoever has lost the answer may ask again with the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<String>,
 }
 
 impl Noun for Invitation {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 pub mod acl;
 pub mod attempt;
+pub mod authority;
 pub mod contact;
 pub mod dnat;
 pub mod duty;
@@ -128,6 +129,7 @@ mod tests {
     #[test]
     fn names_of_tables_and_indexes_need_no_escapes() {
         well_formed::<attempt::Attempt>();
+        well_formed::<authority::AuthorityRow>();
         well_formed::<duty::Duty>();
         well_formed::<idempotency::Idempotency>();
         well_formed::<renkei_types::member::Member>();

@@ -14,4 +14,5 @@ DROP TABLE global_ip;
 DROP TABLE dnat;
 DROP TABLE contact;
 DROP TABLE acl;
+DROP TABLE authority;
 DROP TABLE signing_key;

@@ -3,6 +3,9 @@
 CREATE TABLE signing_key (id UUID PRIMARY KEY, version BIGINT NOT NULL, signs {key}, body TEXT NOT NULL);
 CREATE UNIQUE INDEX signing_key_signs ON signing_key (signs);
 
+CREATE TABLE authority (id UUID PRIMARY KEY, version BIGINT NOT NULL, signs {key}, body TEXT NOT NULL);
+CREATE UNIQUE INDEX authority_signs ON authority (signs);
+
 CREATE TABLE acl (
     id UUID PRIMARY KEY, version BIGINT NOT NULL, segment {key}, project {key}, body TEXT NOT NULL
 );
