@@ -158,15 +158,15 @@ impl Large {
         Some(index)
     }
 
-    /// The piece that has been out longest with one lane only, other than `lane`.
-    pub(crate) fn oldest_out(&self, lane: LaneId) -> Option<(u64, Time)> {
-        self.out
-            .iter()
-            .filter_map(|(&index, holders)| match holders.as_slice() {
-                [(holder, since)] if *holder != lane && !self.done.contains(index) => Some((index, *since)),
-                _ => None,
-            })
-            .min_by_key(|&(_, since)| since)
+    /// What is out, with all who have it.
+    pub(crate) fn out(&self) -> impl Iterator<Item = (u64, &[(LaneId, Time)])> {
+        self.out.iter().map(|(&index, holders)| (index, holders.as_slice()))
+    }
+
+    /// Whether nobody else has it or has brought it.
+    pub(crate) fn is_only_with(&self, index: u64, lane: LaneId) -> bool {
+        let holders = self.out.get(&index).map_or(&[][..], Vec::as_slice);
+        matches!(holders, [(holder, _)] if *holder == lane) && !self.done.contains(index)
     }
 
     /// A second lane takes over a piece that is out.

@@ -41,6 +41,8 @@ pub(crate) struct Lane {
     pub(crate) jobs: usize,
     /// No new work: the tuner wants fewer lanes.
     pub(crate) retiring: bool,
+    /// When something was last acknowledged.
+    pub(crate) heard: Time,
     fixed_window: Option<u64>,
     rates: VecDeque<u64>,
     interval_start: Time,
@@ -56,6 +58,7 @@ impl Lane {
             batch_files: 0,
             jobs: 0,
             retiring: false,
+            heard: now,
             fixed_window,
             rates: VecDeque::with_capacity(INTERVALS),
             interval_start: now,
@@ -65,6 +68,7 @@ impl Lane {
 
     /// Takes note of acknowledged bytes.
     pub(crate) fn delivered(&mut self, bytes: u64, now: Time) {
+        self.heard = now;
         self.interval_bytes = self.interval_bytes.saturating_add(bytes);
         let length = self.rtt.max(Duration::from_millis(50));
         let passed = now.saturating_sub(self.interval_start);

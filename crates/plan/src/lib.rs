@@ -12,12 +12,14 @@ mod chunk;
 mod file;
 pub mod journal;
 mod lane;
+mod overtake;
 mod runs;
 mod schedule;
 pub mod tune;
 
 pub use chunk::Chunks;
 pub use lane::{LaneId, Time};
+pub use overtake::Repeat;
 pub use runs::Runs;
 pub use schedule::{Outcome, Plan, Settings};
 

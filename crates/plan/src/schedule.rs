@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::chunk::Chunks;
 use crate::file::{Large, Step};
 use crate::lane::{Lane, LaneId, Time, time_of};
+use crate::overtake::{self, Out, Repeat};
 use crate::runs::Runs;
 use crate::tune::Load;
 use crate::{FileId, Job, PIECE, Piece};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub window: Option<u64>,
     /// Hand out large files by chunks of this size; none: piece by piece to whichever lane has room.
     pub chunks: Option<Chunks>,
+    /// What comes of a piece that is brought twice.
+    pub repeat: Repeat,
 }
 
 impl Default for Settings {
@@ -44,6 +47,7 @@ impl Default for Settings {
             files_per_lane: 256,
             window: None,
             chunks: None,
+            repeat: Repeat::Lingers,
         }
     }
 }
@@ -214,17 +218,24 @@ impl Plan {
         }
     }
 
-    /// Lanes that hold only what others have brought meanwhile, and so keep files from being finished.
+    /// Lanes that hold only what others have brought meanwhile, and so keep files from being finished. Never all that there
+    /// are: of two that have overtaken one another the one that was heard last is left.
     #[must_use]
     pub fn stragglers(&self) -> Vec<LaneId> {
-        self.lanes
-            .keys()
-            .copied()
-            .filter(|&id| {
+        let mut found: Vec<(Time, LaneId)> = self
+            .lanes
+            .iter()
+            .filter(|&(&id, _)| {
                 let mut held = self.large.values().filter_map(|file| file.superseded(id)).peekable();
                 held.peek().is_some() && held.all(|superseded| superseded)
             })
-            .collect()
+            .map(|(&id, lane)| (lane.heard, id))
+            .collect();
+        if found.len() == self.lanes.len() {
+            found.sort_unstable();
+            found.pop();
+        }
+        found.into_iter().map(|(_, id)| id).collect()
     }
 
     // ---- jobs ---------------------------------------------------------------------------------------------------
@@ -428,7 +439,7 @@ impl Plan {
         lane.time_for(lane.piece_bytes.saturating_add(PIECE)) > patience
     }
 
-    /// With nothing left to hand out, an idle lane takes over a piece that has been out suspiciously long.
+    /// With nothing left to hand out, an idle lane brings a piece for which the end would wait longest.
     fn take_over(&mut self, id: LaneId, now: Time) -> Option<Job> {
         let offered = |file: &FileId| self.large.get(file).is_some_and(Large::is_offered);
         if !self.scan_done || !self.waiting.is_empty() || !self.unopened.is_empty() || self.open.iter().any(offered) {
@@ -438,19 +449,40 @@ impl Plan {
         if lane.jobs > 0 {
             return None;
         }
-        let patience = Duration::from_secs(2).saturating_add(lane.rtt.saturating_mul(10));
-        let (file, index, since) = self
-            .large
-            .iter()
-            .filter(|(_, file)| file.step == Step::Active)
-            .filter_map(|(&file, large)| large.oldest_out(id).map(|(index, since)| (file, index, since)))
-            .min_by_key(|&(_, _, since)| since)?;
-        if now.saturating_sub(since) < patience {
-            return None;
+        let mut held = self.held();
+        // Each lane brings what it has in the order in which it got it.
+        held.sort_unstable();
+        let (mut last, mut ahead, mut best) = (None, 0u64, None);
+        for (holder, since, file, index) in held {
+            let Some(large) = self.large.get(&file) else { continue };
+            ahead = if last == Some(holder) { ahead } else { 0 };
+            ahead = ahead.saturating_add(large.piece(file, index).len);
+            last = Some(holder);
+            if holder == id || !large.is_only_with(index, holder) {
+                continue;
+            }
+            let Some(theirs) = self.lanes.get(&holder) else {
+                continue;
+            };
+            let out = Out { since, ahead };
+            let gain = overtake::gain(out, (theirs, lane), self.settings.repeat, now);
+            best = best.max(gain.map(|gain| (gain, file, index)));
         }
+        let (_, file, index) = best?;
         let large = self.large.get_mut(&file)?;
         large.take_over(index, id, now);
         Some(Job::Piece(large.piece(file, index)))
+    }
+
+    /// Who has which pieces since when.
+    fn held(&self) -> Vec<(LaneId, Time, FileId, u64)> {
+        let mut held = Vec::new();
+        for (&file, large) in self.large.iter().filter(|(_, file)| file.step == Step::Active) {
+            for (index, holders) in large.out() {
+                held.extend(holders.iter().map(|&(holder, since)| (holder, since, file, index)));
+            }
+        }
+        held
     }
 
     // ---- results ------------------------------------------------------------------------------------------------

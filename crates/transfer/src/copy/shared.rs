@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use renkei_plan::{FileId, Plan, Runs, Settings};
+use renkei_plan::{FileId, Plan, Repeat, Runs, Settings};
 use renkei_ssh::sftp::BufPool;
 use renkei_types::tree_hash::Root as Hash;
 use tokio::sync::{Notify, Semaphore};
@@ -73,6 +73,8 @@ impl Shared {
             .ahead
             .map(|ahead| u64::from(ahead.max(1)) * u64::from(request.tuning.request_size.unwrap_or(REQUEST).max(1)));
         let chunks = request.tuning.chunks;
+        // A file here is finished only when nobody writes to it any more.
+        let repeat = parts.target.as_ref().map_or(Repeat::Harmless, |_| Repeat::Lingers);
         let limiter = request.tuning.limit.map(|limit| Limiter::new(Some(limit)));
         let repeatable = matches!(request.existing, crate::request::Existing::SkipSameTime);
         let keep = Keep {
@@ -102,6 +104,7 @@ impl Shared {
             plan: Mutex::new(Plan::new(Settings {
                 window,
                 chunks,
+                repeat,
                 ..Settings::default()
             })),
             known: Mutex::new(HashMap::new()),

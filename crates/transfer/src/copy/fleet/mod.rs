@@ -398,7 +398,7 @@ impl Fleet {
         let start_error = lane.lines.start_error();
         match end {
             LaneEnd::Idle => self.spare.push(lane.lines),
-            LaneEnd::Lost | LaneEnd::Stopped => self.part(&lane.lines, end),
+            LaneEnd::Lost | LaneEnd::Overtaken | LaneEnd::Stopped => self.part(&lane.lines, end),
         }
         if let (LaneEnd::Lost, Some(error)) = (end, start_error) {
             self.tell_connections();
@@ -428,7 +428,7 @@ impl Fleet {
                     .ledger
                     .requests
                     .fetch_add(line.sftp.requests_sent(), Relaxed);
-                if end == LaneEnd::Lost {
+                if matches!(end, LaneEnd::Lost | LaneEnd::Overtaken) {
                     server.leave(&line.sftp);
                 }
             }

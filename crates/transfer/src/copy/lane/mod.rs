@@ -26,7 +26,7 @@ use self::large::{Large, outcome};
 use super::shared::Shared;
 
 /// How long an idle lane waits before it asks again, to take over what hangs elsewhere.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How a lane ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum LaneEnd {
     Idle,
     /// Its connection was lost.
     Lost,
+    /// All that it had was brought by others.
+    Overtaken,
     /// The copy was stopped.
     Stopped,
 }
@@ -73,12 +75,12 @@ pub async fn work(shared: Arc<Shared>, ends: Ends, mut reset: watch::Receiver<bo
             () = &mut wake => {}
             () = &mut begun, if may_hold == 1 => may_hold = usize::MAX,
             () = &mut lost => break LaneEnd::Lost,
-            Ok(()) = reset.changed() => break LaneEnd::Lost,
+            Ok(()) = reset.changed() => break LaneEnd::Overtaken,
             () = shared.stop.stopped() => break LaneEnd::Stopped,
             () = tokio::time::sleep(ASK_AGAIN) => {}
         }
     };
-    if end == LaneEnd::Lost && !*reset.borrow() {
+    if end == LaneEnd::Lost {
         // The answers that will not come have been given up by the session; what is done may still be told.
         while let Some((serial, _)) = jobs.next().await {
             out.remove(&serial);
