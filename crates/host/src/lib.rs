@@ -1,0 +1,16 @@
+//! What makes machines and networks so on a host: the only crate that changes the computer it runs on.
+//!
+//! [`Driver`] shows what there is ([`Machine`]) and begins one [`Step`] at a time; neither waits. What should be done next is not
+//! decided here but in `renkei-site`. [`fake::Fake`] only pretends, keeps its machines in memory or in a file, and misbehaves as it
+//! is told; [`contract`] is what every driver has to pass, the fake one first.
+
+pub mod contract;
+pub mod fake;
+
+mod driver;
+mod machine;
+mod step;
+
+pub use driver::{Driver, DriverError};
+pub use machine::{Doing, Form, Lasting, Machine, Record, StepFault};
+pub use step::{Act, Step, Verb};
