@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::{HostId, SiteId};
-use crate::name::Name;
+use crate::id::{HostId, ProjectId, SiteId, VmId};
+use crate::name::{Name, VmName};
+use crate::operation::Generation;
+use crate::vm::{Power, VmState};
 
 /// Where a host stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -109,6 +111,72 @@ pub struct Host {
     pub version: String,
     /// When it was made known.
     pub created: Timestamp,
+}
+
+/// A host, with what is known of it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostStatus {
+    /// The host.
+    #[serde(flatten)]
+    pub host: Host,
+    /// What may be promised of it.
+    pub promised: Capacity,
+    /// What is promised: to machines that run or may count on their place; the disks of all.
+    pub taken: Capacity,
+    /// Free disk for machines as its agent sees it, GiB.
+    pub free_disk_gib: u64,
+    /// When its agent was last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Timestamp>,
+    /// Machines that it is meant to hold.
+    pub machines: u32,
+    /// Machines that it has and nobody knows of.
+    pub unknown: u32,
+    /// While it is draining: machines that still keep it from being empty, at most [`MOST_REMAINING`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remaining: Vec<Remaining>,
+}
+
+/// The most machines that are listed of a host that is draining.
+pub const MOST_REMAINING: usize = 200;
+
+/// A machine that is still on a host that is draining. One that is off moves by itself; one that runs has to be shut down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Remaining {
+    /// Its id.
+    pub id: VmId,
+    /// Its name.
+    pub name: VmName,
+    /// Whose.
+    pub project: ProjectId,
+    /// Where it stands.
+    pub state: VmState,
+}
+
+/// A machine that a host has and nobody knows of. It is kept until an operator adopts it or lets it be destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnknownVm {
+    /// Its id, from the record beside its disk.
+    pub id: VmId,
+    /// The latest generation of it that the host knows.
+    pub generation: Generation,
+    /// Whose it was.
+    pub project: ProjectId,
+    /// What it was called.
+    pub name: String,
+    /// Whether it runs.
+    pub power: Power,
+    /// Whether its record says enough to adopt it.
+    pub adoptable: bool,
+}
+
+/// Adopts a machine that nobody knows of into the project that it was in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptVm {
+    /// Another name, where its own is taken by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<VmName>,
 }
 
 /// What to change; what is missing stays.
