@@ -87,6 +87,10 @@ pub fn token(headers: &HeaderMap) -> Option<&str> {
 
 /// What a body says. Nothing, `null` and `{}` say the same.
 pub fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
+    part(&object(bytes)?)
+}
+
+fn object(bytes: &Bytes) -> Result<Value, Refusal> {
     let text = if bytes.trim_ascii().is_empty() {
         b"null"
     } else {
@@ -96,12 +100,16 @@ pub fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refusal> {
         let title = format!("JSON parse error - {error}");
         Refusal::from(Problem::new(ProblemKind::Invalid, title).hint("send a JSON object"))
     })?;
-    let value = match value {
-        Value::Null => Value::Object(serde_json::Map::new()),
-        value @ Value::Object(_) => value,
-        _ => return Err(Refusal::field("non_field_errors", "the body is no JSON object")),
-    };
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    match value {
+        Value::Null => Ok(Value::Object(serde_json::Map::new())),
+        value @ Value::Object(_) => Ok(value),
+        _ => Err(Refusal::field("non_field_errors", "the body is no JSON object")),
+    }
+}
+
+/// Those fields of a body that `T` knows.
+pub fn part<T: DeserializeOwned>(body: &Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(body.clone()).map_err(|error| {
         let path = error.path().to_string();
         let (field, title) = wrong(&path, &error.inner().to_string());
         Refusal::field(field, title)

@@ -4,12 +4,14 @@
 //! with a slash at the end and without one, and nothing is ever redirected: a client would make a GET of its POST. Statuses are
 //! exact, since the client takes any other one for an error. What the wire looks like is told in `docs/mdx.md`.
 
+mod acl;
 mod answer;
 mod asking;
 mod operation;
 mod project;
 mod session;
 mod user;
+mod vm;
 
 use axum::Router;
 use axum::http::{Method, StatusCode};

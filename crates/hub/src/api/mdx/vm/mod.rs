@@ -1,0 +1,4 @@
+//! `/api/vm/…`: machines.
+
+mod asked;
+mod words;
