@@ -8,6 +8,7 @@ pub mod decision;
 pub mod first;
 pub mod jwt;
 pub mod list;
+pub mod mdx;
 pub mod member;
 pub mod operation;
 pub mod organization;

@@ -18,7 +18,7 @@ mod table;
 mod upgrade;
 mod world;
 
-use mdx::{session as mdx_session, transport as mdx_transport};
+use mdx::{looking as mdx_looking, session as mdx_session, transport as mdx_transport};
 use renkei_store::DatabaseUrl;
 use renkei_testkit::Postgres;
 
@@ -68,6 +68,8 @@ cases! {
     mdx_session: a_login_gives_a_signed_token old_tokens_stay_valid_beside_new_ones a_token_is_renewed_however_it_is_shown
         a_wrong_password_is_a_bad_request_and_counts a_password_that_was_given_must_be_changed_first
         what_ends_a_session_ends_its_tokens a_frozen_user_is_told_why;
+    mdx_looking: a_machine_is_shown_as_the_portal_does what_clients_index_is_an_array
+        rules_and_mappings_are_shown_as_the_portal_does a_project_is_shown_with_its_catalog;
     mdx_transport: both_forms_of_a_path_are_the_same a_body_is_read_whatever_it_is_said_to_be
         what_is_not_there_is_told_as_the_dialect_does pages_go_on_until_next_is_null;
 }

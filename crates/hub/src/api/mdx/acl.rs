@@ -1,15 +1,21 @@
 //! `/api/acl/…` and `/api/acl_v6/…`: what may enter a segment. Masks come as a number, as text or with dots; they go out with
 //! dots for IPv4 and as the number of bits for IPv6, as the portal does.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use renkei_types::acl::{Acl, Allowed};
+use renkei_types::id::SegmentId;
 use renkei_types::network::{Ports, Protocol, Range};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::answer::Refusal;
+use super::answer::{Page, Refusal};
+use super::asking::{Call, Id, Paging};
+use crate::Hub;
 
 /// Which of the two lists of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,33 @@ impl From<Acl> for Shown {
             dst_mask: mask(&destination),
             dst_port: port(destination_ports),
         }
+    }
+}
+
+/// The rules of one family of a segment.
+pub async fn list(
+    State(hub): State<Hub>,
+    Call(asked): Call,
+    Id(segment): Id,
+    family: Family,
+    paging: Paging,
+) -> Result<Page<Shown>, Refusal> {
+    let acls = hub.app.mdx_acls(&asked, SegmentId(segment)).await?;
+    paging.cut(
+        acls.into_iter()
+            .filter(|acl| family.has(acl))
+            .map(Shown::from)
+            .collect(),
+    )
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Family {
+    type Rejection = Infallible;
+
+    /// By the path: the two lists differ in nothing else.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let six = parts.uri.path().starts_with("/api/acl_v6/");
+        Ok(if six { Self::V6 } else { Self::V4 })
     }
 }
 

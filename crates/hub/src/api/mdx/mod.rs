@@ -7,9 +7,13 @@
 mod acl;
 mod answer;
 mod asking;
+mod dnat;
+mod global_ip;
 mod operation;
 mod project;
+mod segment;
 mod session;
+mod template;
 mod user;
 mod vm;
 
@@ -38,10 +42,37 @@ fn routes() -> Vec<(&'static str, MethodRouter<Hub>)> {
         ("/api/project/assigned/", get(project::assigned)),
         ("/api/project/{project}/summary/", get(project::summary)),
         ("/api/project/{project}/resources/", get(project::resources)),
+        (
+            "/api/project/{project}/overview/resource/",
+            get(project::overview_resource),
+        ),
+        (
+            "/api/project/{project}/overview/resource_list/",
+            get(project::resources),
+        ),
+        ("/api/project/{project}/overview/{what}/", get(project::overview_vm)),
+        ("/api/project/{project}/storage/", get(project::storage)),
+        ("/api/project/{project}/access_key/", get(project::access_key)),
+        ("/api/project/{project}/point/", get(project::point)),
+        ("/api/project/{project}/resource_usage/", post(project::resource_usage)),
         ("/api/user/project/{project}/", get(user::list)),
         ("/api/history/project/{project}/", get(operation::of_project)),
         ("/api/history/vm/{vm}/", get(operation::of_vm)),
         ("/api/task/{task}/", get(operation::show)),
+        ("/api/catalog/project/{project}/", get(template::list)),
+        ("/api/vm/project/{project}/", get(vm::list)),
+        ("/api/vm/synchronize/project/{project}/", post(vm::synchronize)),
+        ("/api/vm/{vm}/", get(vm::show)),
+        ("/api/vm/{vm}/csv/", get(vm::csv)),
+        ("/api/segment/project/{project}/all/", get(segment::list)),
+        ("/api/segment/{segment}/summary/", get(segment::summary)),
+        ("/api/acl/segment/{segment}/", get(acl::list)),
+        ("/api/acl_v6/segment/{segment}/", get(acl::list)),
+        ("/api/dnat/project/{project}/", get(dnat::list)),
+        (
+            "/api/global_ip/project/{project}/assignable/",
+            get(global_ip::assignable),
+        ),
     ]
 }
 

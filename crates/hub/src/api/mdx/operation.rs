@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use renkei_types::id::{OperationId, ProjectId, UserId};
+use renkei_types::id::{OperationId, ProjectId, UserId, VmId};
 use renkei_types::operation::{Operation, OperationState};
 use serde::Serialize;
 use uuid::Uuid;
@@ -57,7 +57,7 @@ pub async fn of_vm(
     query: Query,
     paging: Paging,
 ) -> Result<Page<History>, Refusal> {
-    let operations = hub.app.history_of(&asked, vm).await?;
+    let operations = hub.app.mdx_history(&asked, VmId(vm)).await?;
     if operations.is_empty() {
         return Err(Refusal::nothing());
     }

@@ -1,5 +1,7 @@
 //! The API of mdx, on the wire.
 
+pub mod lab;
+pub mod looking;
 pub mod session;
 pub mod table;
 pub mod transport;

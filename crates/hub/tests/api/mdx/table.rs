@@ -5,8 +5,8 @@ use hyper::Method;
 use serde_json::Value;
 
 use super::by;
+use super::lab::Lab;
 use crate::hub::{Running, memory, run};
-use crate::world::World;
 
 /// In the order of the columns.
 const WHO: [&str; 10] = [
@@ -24,6 +24,25 @@ const TABLE: &[(&str, &str, [u16; 10])] = &[
     ("GET",  "/api/user/project/{project}/",        [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/history/project/{project}/",     [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/task/{task}/",                   [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/overview/resource/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/overview/resource_list/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/overview/vm/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/overview/moon/", [401, 401,  404, 404, 404, 404, 404, 404, 404, 403]),
+    ("GET",  "/api/project/{project}/storage/",     [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/access_key/",  [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/project/{project}/point/",       [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("POST", "/api/project/{project}/resource_usage/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/catalog/project/{project}/",     [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/vm/project/{project}/",          [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("POST", "/api/vm/synchronize/project/{project}/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/vm/{vm}/",                       [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/vm/{vm}/csv/",                   [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/segment/project/{project}/all/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/segment/{segment}/summary",      [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/acl/segment/{segment}/",         [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/acl_v6/segment/{segment}/",      [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/dnat/project/{project}",         [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("GET",  "/api/global_ip/project/{project}/assignable/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
 ];
 
 #[test]
@@ -44,12 +63,9 @@ fn everybody_is_answered_as_the_table_of_the_dialect_says() {
 
 /// The status that `who` gets, each in a world of its own.
 async fn ask(method: &str, path: &str, who: &str) -> u16 {
-    let world = World::new(Running::over(renkei_store::Store::memory()).await).await;
-    let path = path
-        .replace("{project}", &world.project.to_string())
-        .replace("{task}", &world.operation.to_string());
+    let lab = Lab::new(Running::over(renkei_store::Store::memory()).await).await;
     let method: Method = method.parse().unwrap();
-    let reply = by(&world, who).ask(method, &path, None::<Value>).await;
-    world.running.hub.stop();
+    let reply = by(&lab.world, who).ask(method, &lab.path(path), None::<Value>).await;
+    lab.world.running.hub.stop();
     reply.status
 }

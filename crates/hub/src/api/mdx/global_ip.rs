@@ -1,0 +1,21 @@
+//! `/api/global_ip/…`: a project's outside addresses.
+
+use axum::Json;
+use axum::extract::State;
+use renkei_types::id::ProjectId;
+
+use super::answer::Refusal;
+use super::asking::{Call, Id};
+use crate::Hub;
+
+/// A bare array of those that lead nowhere yet.
+pub async fn assignable(
+    State(hub): State<Hub>,
+    Call(asked): Call,
+    Id(project): Id,
+) -> Result<Json<Vec<String>>, Refusal> {
+    let addresses = hub.app.mdx_assignable(&asked, ProjectId(project)).await?;
+    Ok(Json(
+        addresses.iter().map(|address| address.address.to_string()).collect(),
+    ))
+}

@@ -1,0 +1,227 @@
+//! Things in project `lab`, as rows: what the dialect shows does not depend on how they came to be.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use renkei_store::Batch;
+use renkei_store::noun::vm::VmRow;
+use renkei_types::acl::{Acl, Allowed};
+use renkei_types::dnat::Dnat;
+use renkei_types::global_ip::GlobalIp;
+use renkei_types::id::{AclId, DnatId, GlobalIpId, SegmentId, TemplateId, VmId};
+use renkei_types::network::{Mac, Ports, Protocol};
+use renkei_types::operation::Generation;
+use renkei_types::segment::Segment;
+use renkei_types::template::{Template, TemplateFacts};
+use renkei_types::vm::{Adapter, Disk, Meant, Pack, PackKind, Power, Seen, ServiceLevel, Shape, Source, Stop, Vm};
+use uuid::Uuid;
+
+use crate::hub::Running;
+use crate::world::World;
+
+/// The template whose id public notebooks name.
+pub const CATALOG: Uuid = Uuid::from_u128(0x32da6d82_bdca_405e_9209_62044bd92923);
+
+/// See the module. Machine `test-1` runs; two segments, the default one not the first by name; two outside addresses, of which
+/// one leads to the machine.
+pub struct Lab {
+    pub world: World,
+    pub vm: VmId,
+    pub segment: SegmentId,
+    pub acl: AclId,
+    pub acl_v6: AclId,
+    pub dnat: DnatId,
+}
+
+impl Lab {
+    pub async fn new(running: Running) -> Self {
+        let lab = Self {
+            world: World::new(running).await,
+            vm: VmId(Uuid::now_v7()),
+            segment: SegmentId(Uuid::now_v7()),
+            acl: AclId(Uuid::now_v7()),
+            acl_v6: AclId(Uuid::now_v7()),
+            dnat: DnatId(Uuid::now_v7()),
+        };
+        let mut batch = Batch::new();
+        batch.insert(&template());
+        batch.insert(&lab.network("zone", true));
+        batch.insert(&lab.network("annex", false));
+        batch.insert(&VmRow {
+            vm: lab.machine(),
+            user_data: None,
+            before: None,
+            placing: None,
+            pinned_by: Vec::new(),
+        });
+        batch.insert(&lab.rule(lab.acl, "192.0.2.0/24", "10.15.0.4/32"));
+        batch.insert(&lab.rule(lab.acl_v6, "2001:db8::/64", "2001:db8:1::4/128"));
+        for address in ["203.0.113.10", "203.0.113.11"] {
+            batch.insert(&lab.outside(address));
+        }
+        batch.insert(&lab.mapping());
+        lab.world.store().state.commit(batch).await.unwrap();
+        lab
+    }
+
+    /// A path with its parameters filled in.
+    pub fn path(&self, template: &str) -> String {
+        template
+            .replace("{project}", &self.world.project.to_string())
+            .replace("{task}", &self.world.operation.to_string())
+            .replace("{vm}", &self.vm.to_string())
+            .replace("{segment}", &self.segment.to_string())
+            .replace("{acl}", &self.acl.to_string())
+            .replace("{acl_v6}", &self.acl_v6.to_string())
+            .replace("{dnat}", &self.dnat.to_string())
+    }
+
+    fn network(&self, name: &str, default: bool) -> Segment {
+        let id = if default {
+            self.segment
+        } else {
+            SegmentId(Uuid::now_v7())
+        };
+        Segment {
+            id,
+            project: self.world.project,
+            sites: vec![self.world.site],
+            name: name.parse().unwrap(),
+            default,
+            vni: if default { 583 } else { 584 },
+            v4: "10.15.0.0/21".parse().unwrap(),
+            v6: Some("2001:db8:1::/64".parse().unwrap()),
+            mtu: 1450,
+            dns: Vec::new(),
+            ntp: Vec::new(),
+            strict: false,
+            generation: Generation(1),
+            seen: Generation(1),
+            tombstone: false,
+            created: Timestamp::now(),
+        }
+    }
+
+    fn machine(&self) -> Vm {
+        let shape = Shape {
+            pack: Some(Pack {
+                kind: PackKind::Cpu,
+                number: 3,
+            }),
+            vcpus: 3,
+            memory_mib: 4638,
+            gpus: 0,
+            disks: vec![Disk { number: 1, gib: 40 }],
+            service_level: ServiceLevel::Spot,
+        };
+        let adapter = Adapter {
+            number: 1,
+            segment: self.segment,
+            mac: Mac::drawn([1, 2, 3]),
+            addresses: vec![address("10.15.0.4")],
+        };
+        Vm {
+            id: self.vm,
+            project: self.world.project,
+            site: self.world.site,
+            name: "test-1".parse().unwrap(),
+            host: None,
+            leaving: None,
+            source: Source::Template(TemplateId(CATALOG)),
+            os_type: "Linux".to_owned(),
+            login_username: "mdxuser".to_owned(),
+            key: String::new(),
+            storage_network: "portgroup".to_owned(),
+            meant: Meant {
+                generation: Generation(1),
+                power: Power::On,
+                stop: Stop::Shutdown,
+                reboots: 0,
+                resets: 0,
+                shape,
+                adapters: vec![adapter],
+                save: None,
+                tombstone: false,
+            },
+            seen: Seen {
+                generation: Generation(1),
+                power: Some(Power::On),
+                addresses: [(1, vec![address("10.15.0.4")])].into(),
+                ..Seen::default()
+            },
+            operation: None,
+            made: true,
+            ran: true,
+            deallocated: false,
+            lost: false,
+            started: None,
+            by: None,
+            created: Timestamp::now(),
+            freeze: None,
+        }
+    }
+
+    fn rule(&self, id: AclId, source: &str, destination: &str) -> Acl {
+        Acl {
+            id,
+            segment: self.segment,
+            project: self.world.project,
+            allowed: Allowed {
+                protocol: Protocol::Tcp,
+                source: source.parse().unwrap(),
+                source_ports: Ports::ANY,
+                destination: destination.parse().unwrap(),
+                destination_ports: "22".parse().unwrap(),
+            },
+            note: "for the workshop".to_owned(),
+            expires: None,
+            generation: Generation(1),
+            created: Timestamp::now(),
+        }
+    }
+
+    fn outside(&self, text: &str) -> GlobalIp {
+        GlobalIp {
+            id: GlobalIpId(Uuid::now_v7()),
+            site: self.world.site,
+            address: address(text),
+            project: Some(self.world.project),
+            created: Timestamp::now(),
+        }
+    }
+
+    fn mapping(&self) -> Dnat {
+        Dnat {
+            id: self.dnat,
+            project: self.world.project,
+            site: self.world.site,
+            global_ip: address("203.0.113.10"),
+            segment: self.segment,
+            destination: address("10.15.0.4"),
+            note: String::new(),
+            expires: None,
+            generation: Generation(1),
+            created: Timestamp::now(),
+        }
+    }
+}
+
+fn template() -> Template {
+    Template {
+        id: TemplateId(CATALOG),
+        name: "00_Ubuntu-2204-server (Recommended)".parse().unwrap(),
+        template_name: "UT-20250205-1029-ubuntu-2204-server".parse().unwrap(),
+        project: None,
+        image: None,
+        facts: TemplateFacts {
+            login_username: "mdxuser".to_owned(),
+            min_disk_gib: 40,
+            ..TemplateFacts::default()
+        },
+        created: Timestamp::now(),
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
