@@ -6,15 +6,18 @@ mod asking;
 mod docs;
 mod event;
 mod health;
+mod image;
 mod mdx;
 mod member;
 mod operation;
 mod organization;
+mod preset;
 mod project;
 mod quota;
 mod request_id;
 mod session;
 mod site;
+mod template;
 mod token;
 mod user;
 
@@ -83,6 +86,13 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(token::freeze, token::thaw))
         .routes(routes!(site::list, site::create))
         .routes(routes!(site::show, site::change, site::delete))
+        .routes(routes!(template::list, template::create))
+        .routes(routes!(template::show, template::change, template::delete))
+        .routes(routes!(template::publish, template::unpublish))
+        .routes(routes!(preset::list, preset::create))
+        .routes(routes!(preset::show, preset::change, preset::delete))
+        .routes(routes!(image::list))
+        .routes(routes!(image::show, image::delete))
         .routes(routes!(operation::list))
         .routes(routes!(operation::show))
         .routes(routes!(event::list))

@@ -1,4 +1,4 @@
-//! What must be there before anybody can ask for anything: the first administrator.
+//! What must be there before anybody can ask for anything: the first administrator, and a catalog.
 
 use jiff::Timestamp;
 use renkei_policy::password::PasswordHash;
@@ -7,7 +7,7 @@ use renkei_store::noun::user::Account;
 use renkei_store::{Batch, CommitError};
 use renkei_types::event::{Doer, Event};
 use renkei_types::id::UserId;
-use renkei_types::name::UserName;
+use renkei_types::name::{NotAName, UserName};
 use renkei_types::user::User;
 use uuid::Uuid;
 
@@ -25,11 +25,14 @@ pub enum NoFirst {
     /// The system has no random bytes, or no memory.
     #[error("cannot make a password")]
     Password(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A name in it is none.
+    #[error("cannot make the first catalog")]
+    Catalog(#[from] NotAName),
 }
 
 impl App {
     /// In a hub without users: makes the administrator `admin`, whose password, which is given here and nowhere else, must be
-    /// changed at the first sign-in. In any other nothing.
+    /// changed at the first sign-in, and the first catalog. In any other nothing.
     pub async fn first_administrator(&self, now: Timestamp) -> Result<Option<String>, NoFirst> {
         if !self.store.state.all::<Account>(None, 1).await?.is_empty() {
             return Ok(None);
@@ -67,6 +70,7 @@ impl App {
             must_change: true,
             token_epoch: 0,
         });
+        super::catalog::seed(&mut batch, now, Uuid::now_v7)?;
         match self.store.state.commit(batch).await {
             Ok(()) => Ok(Some(password)),
             // Another hub over the same database was first, and has told the password.

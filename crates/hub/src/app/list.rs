@@ -22,7 +22,7 @@ pub struct Paging {
 }
 
 /// A place in a list: the key that it is sorted by, and the id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place(pub String, pub Uuid);
 
 impl Paging {
@@ -87,6 +87,39 @@ impl App {
         let more = items.len() > paging.limit as usize;
         items.truncate(paging.limit as usize);
         let next = items.last().filter(|_| more).map(|last| place(last, order).write());
+        Ok(Page { items, next })
+    }
+}
+
+impl App {
+    /// The same for those that have any of these keys in an index. Each is asked for by itself: a caller's projects and sites are few,
+    /// and no index could answer for all of them together.
+    pub(super) async fn page_of_any<S: Subject>(
+        &self,
+        paging: &Paging,
+        order: Option<&'static str>,
+        (index, keys): (&'static str, &[String]),
+        equals: &[(&'static str, String)],
+    ) -> Result<Page<S>, Problem> {
+        let mut items: Vec<(Place, S)> = Vec::new();
+        for key in keys {
+            let query = ListQuery {
+                equals: equals.iter().cloned().chain([(index, key.clone())]).collect(),
+                ids: None,
+                after: paging.after.clone().map(|Place(key, id)| (key, id)),
+                order,
+                limit: paging.limit + 1,
+            };
+            let rows = self.store.read.list::<S>(&query).await;
+            let rows = rows.map_err(|error| super::state(&error))?;
+            items.extend(rows.into_iter().map(|row| (place(&row.value, order), row.value)));
+            items.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+            items.truncate(paging.limit as usize + 1);
+        }
+        let more = items.len() > paging.limit as usize;
+        items.truncate(paging.limit as usize);
+        let next = items.last().filter(|_| more).map(|(last, _)| last.write());
+        let items = items.into_iter().map(|(_, item)| item).collect();
         Ok(Page { items, next })
     }
 }

@@ -4,14 +4,17 @@
 //! [`Answer`] or a [`Problem`]. Its decision is made again when a row that it has read was changed before the commit.
 
 pub mod audit;
+mod catalog;
 pub mod decision;
 pub mod first;
+pub mod image;
 pub mod jwt;
 pub mod list;
 pub mod mdx;
 pub mod member;
 pub mod operation;
 pub mod organization;
+pub mod preset;
 pub mod project;
 pub mod queue;
 pub mod quota;
@@ -19,6 +22,7 @@ pub mod session;
 mod signing_key;
 pub mod site;
 pub mod subject;
+pub mod template;
 pub mod token;
 #[cfg(test)]
 mod trial;
@@ -339,6 +343,16 @@ pub fn text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
         return Err(Problem::new(ProblemKind::Invalid, format!("`{field}` holds a NUL character")).field(field));
     }
     Ok(())
+}
+
+/// Refuses a number that is out of bounds.
+pub fn within(field: &str, number: u64, bounds: std::ops::RangeInclusive<u64>) -> Result<(), Problem> {
+    if bounds.contains(&number) {
+        return Ok(());
+    }
+    let (least, most) = bounds.into_inner();
+    let problem = format!("`{field}` is {number}: it must be {least} to {most}");
+    Err(Problem::new(ProblemKind::Invalid, problem).field(field))
 }
 
 /// A freeze by the caller, from now on.

@@ -4,11 +4,15 @@ use renkei_store::Noun;
 use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::token::Credential;
 use renkei_store::noun::user::Account;
-use renkei_types::id::{OrganizationId, ProjectId};
+use renkei_types::host::Host;
+use renkei_types::id::{HostId, ImageId, OrganizationId, PresetId, ProjectId, TemplateId};
+use renkei_types::image::Image;
 use renkei_types::member::Member;
 use renkei_types::organization::Organization;
+use renkei_types::preset::Preset;
 use renkei_types::project::Project;
 use renkei_types::site::Site;
+use renkei_types::template::Template;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -144,5 +148,61 @@ impl Subject for Credential {
 
     fn project(&self) -> Option<ProjectId> {
         self.token.project
+    }
+}
+
+impl Subject for Template {
+    const NOUN: &'static str = TemplateId::NOUN;
+
+    fn name(&self) -> String {
+        self.template_name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        self.project
+    }
+}
+
+impl Subject for Preset {
+    const NOUN: &'static str = PresetId::NOUN;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+}
+
+impl Subject for Image {
+    const NOUN: &'static str = ImageId::NOUN;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.project)
+    }
+}
+
+impl Subject for Host {
+    const NOUN: &'static str = HostId::NOUN;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(self)
     }
 }

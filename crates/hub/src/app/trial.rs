@@ -37,7 +37,13 @@ pub struct Trial {
 
 impl Trial {
     pub async fn new() -> Self {
-        let app = App::new(Store::memory());
+        let mut trial = Self::over(App::new(Store::memory())).await;
+        trial.admin = trial.account("admin", |user| user.administrator = true).await;
+        trial
+    }
+
+    /// The same over what is there already; the administrator is the one called `admin`, if there is one.
+    pub async fn over(app: App) -> Self {
         let organization = OrganizationId(Uuid::now_v7());
         let mut batch = Batch::new();
         batch.insert(&Organization {
@@ -48,13 +54,14 @@ impl Trial {
             freeze: None,
         });
         app.store.state.commit(batch).await.unwrap();
-        let mut trial = Self {
+        let users = app.store.state.all::<Account>(None, 100).await.unwrap();
+        let admin = users.iter().find(|account| account.value.user.name.as_str() == "admin");
+        let admin = admin.map_or(UserId(Uuid::nil()), |account| account.value.user.id);
+        Self {
             app,
             organization,
-            admin: UserId(Uuid::nil()),
-        };
-        trial.admin = trial.account("admin", |user| user.administrator = true).await;
-        trial
+            admin,
+        }
     }
 
     pub async fn user(&self, name: &str) -> UserId {

@@ -50,8 +50,13 @@ impl Document {
             }
         }
         let mut strict = root["components"].clone();
-        for schema in strict["schemas"].as_object_mut().unwrap().values_mut() {
-            if schema.get("properties").is_some() {
+        let schemas = strict["schemas"].as_object_mut().unwrap();
+        let parts: BTreeSet<String> = schemas.values().flat_map(parts).collect();
+        for (name, schema) in schemas {
+            if schema.get("allOf").is_some() {
+                // Fields of all its parts together.
+                schema["unevaluatedProperties"] = json!(false);
+            } else if schema.get("properties").is_some() && !parts.contains(name) {
                 schema["additionalProperties"] = json!(false);
             }
         }
@@ -165,4 +170,12 @@ impl Document {
         let parameters = |operation: &&Operation| operation.path.matches('{').count();
         self.operations.iter().filter(fits).min_by_key(parameters)
     }
+}
+
+/// The names of the schemas that a schema is put together from.
+fn parts(schema: &Value) -> Vec<String> {
+    let all = schema["allOf"].as_array().into_iter().flatten();
+    all.filter_map(|part| part["$ref"].as_str()?.rsplit('/').next())
+        .map(str::to_owned)
+        .collect()
 }

@@ -199,6 +199,18 @@ pub async fn every_change_does_what_its_plan_has_told(running: Running) {
     }
     own.get(&lab).await.is(200);
 
+    let new = json!({"name": "Ours", "template_name": "ours-1", "project": lab.rsplit('/').next(), "min_disk_gib": 10});
+    let template = change(&admin, "POST", "/api/v1/templates", Some(new)).await;
+    let template = format!("/api/v1/templates/{}", text(&template, "id"));
+    change(&admin, "PATCH", &template, Some(json!({"name": "Our own"}))).await;
+    change(&admin, "PUT", &format!("{template}/publication"), None).await;
+    change(&admin, "DELETE", &template, None).await;
+    let new = json!({"name": "tiny", "vcpus": 1, "memory_mib": 512});
+    let preset = change(&admin, "POST", "/api/v1/presets", Some(new)).await;
+    let preset = format!("/api/v1/presets/{}", text(&preset, "id"));
+    change(&admin, "PATCH", &preset, Some(json!({"vcpus": 2}))).await;
+    change(&admin, "DELETE", &preset, None).await;
+
     change(&admin, "DELETE", &token, None).await;
     change(&admin, "DELETE", &seat, None).await;
     change(

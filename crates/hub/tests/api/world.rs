@@ -12,14 +12,20 @@ use renkei_store::noun::user::Account;
 use renkei_store::{Batch, Store};
 use renkei_types::event::{Doer, Event};
 use renkei_types::freeze::Freeze;
-use renkei_types::id::{MemberId, OperationId, OrganizationId, ProjectId, QuotaId, SiteId, TokenId, UserId};
+use renkei_types::id::{
+    ImageId, MemberId, OperationId, OrganizationId, PresetId, ProjectId, QuotaId, SiteId, TemplateId, TokenId, UserId,
+    VmId,
+};
+use renkei_types::image::{Image, ImageState};
 use renkei_types::member::Member;
 use renkei_types::operation::{Generation, Object, Operation, OperationState};
 use renkei_types::organization::Organization;
+use renkei_types::preset::Preset;
 use renkei_types::project::Project;
 use renkei_types::quota::Amounts;
 use renkei_types::role::Role;
 use renkei_types::site::Site;
+use renkei_types::template::Template;
 use renkei_types::token::{Token, TokenKind};
 use renkei_types::user::User;
 use uuid::Uuid;
@@ -39,6 +45,11 @@ pub struct World {
     pub project: ProjectId,
     pub site: SiteId,
     pub operation: OperationId,
+    /// A template of `lab`.
+    pub template: TemplateId,
+    /// An image of `lab` that no template needs.
+    pub image: ImageId,
+    pub preset: PresetId,
     /// A token of `member`, for a program.
     pub token: TokenId,
     pub users: BTreeMap<&'static str, UserId>,
@@ -54,12 +65,16 @@ impl World {
             project: ProjectId(Uuid::now_v7()),
             site: SiteId(Uuid::now_v7()),
             operation: OperationId(Uuid::now_v7()),
+            template: TemplateId(Uuid::now_v7()),
+            image: ImageId(Uuid::now_v7()),
+            preset: PresetId(Uuid::now_v7()),
             token: TokenId(Uuid::now_v7()),
             users: BTreeMap::new(),
             secrets: BTreeMap::new(),
         };
         world.people(&mut batch);
         world.places(&mut batch);
+        world.catalog(&mut batch);
         world.happenings(&mut batch);
         world.store().state.commit(batch).await.unwrap();
         world
@@ -105,6 +120,9 @@ impl World {
             ("id", Some("projects")) => self.project.to_string(),
             ("id", Some("tokens")) => self.token.to_string(),
             ("id", Some("operations")) => self.operation.to_string(),
+            ("id", Some("templates")) => self.template.to_string(),
+            ("id", Some("images")) => self.image.to_string(),
+            ("id", Some("presets")) => self.preset.to_string(),
             _ => String::new(),
         }
     }
@@ -175,6 +193,37 @@ impl World {
             project: self.project,
             site: self.site,
             limit,
+        });
+    }
+
+    fn catalog(&self, batch: &mut Batch) {
+        batch.insert(&Template {
+            id: self.template,
+            name: "Own (lab)".parse().unwrap(),
+            template_name: "lab-own".parse().unwrap(),
+            project: Some(self.project),
+            image: None,
+            facts: Default::default(),
+            created: Timestamp::now(),
+        });
+        batch.insert(&Image {
+            id: self.image,
+            name: "saved".parse().unwrap(),
+            project: self.project,
+            site: self.site,
+            state: ImageState::Ready,
+            vm: VmId(Uuid::now_v7()),
+            digest: None,
+            disk_gib: 40,
+            created: Timestamp::now(),
+        });
+        batch.insert(&Preset {
+            id: self.preset,
+            name: "small".parse().unwrap(),
+            description: String::new(),
+            vcpus: 1,
+            memory_mib: 2048,
+            created: Timestamp::now(),
         });
     }
 
