@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use renkei_testkit::fault::{Extension, Fault, Plan};
+use renkei_testkit::process::{descendants, signal};
 use renkei_testkit::renkei::Running;
 use renkei_testkit::seed::Rng;
 use renkei_testkit::{Sshd, TcpProxy};
+use rustix::process::Signal;
 
 use crate::resume::{SLOW, assert_whole, journals, number, told};
 use crate::resume_damage::lose;
@@ -98,4 +100,30 @@ fn resume_within_a_run_that_moves_old_files_aside_while_sessions_die() {
     well(lab.cp(lab.words(Way::Up, &["--json", "-T"], &["tree", "target"])));
     assert!(lab.faults().struck() > 0);
     assert_whole(&lab, "tree", "target");
+}
+
+/// The servers of the sessions that are open.
+fn sftp_servers(sshd: &Sshd) -> Vec<u32> {
+    let is_one = |id: &u32| {
+        std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim_end() == "sftp-server")
+    };
+    descendants(sshd.pid().unwrap()).into_iter().filter(is_one).collect()
+}
+
+#[test]
+fn a_session_that_hangs_is_not_waited_for() {
+    for way in WAYS {
+        let lab = Lab::new();
+        lab.tree("tree").file("large", 24 << 20).unwrap();
+        let options = ["--connections", "3", "--limit", "12M", "--json"];
+        let mut running = lab.start(lab.words(way, &options, &["tree", "target"]));
+        running.wait_for_bytes(6 << 20).unwrap();
+        let sessions = sftp_servers(lab.sshd());
+        assert_eq!(sessions.len(), 3);
+        signal(sessions[0], Signal::STOP);
+        // Otherwise it would end with 4 after the five minutes of `--timeout`.
+        let last = summary(&well(running.finish().unwrap()));
+        assert_eq!(number(&last, "retries"), 0, "no connection was lost: {last}");
+        assert_whole(&lab, "tree", "target");
+    }
 }

@@ -43,12 +43,18 @@ pub(super) struct Client {
     tasks: [AbortHandle; 2],
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
+impl Client {
+    fn end(&self) {
         for task in &self.tasks {
             task.abort();
         }
         self.pending.close(SftpError::Lost(LostReason::Dropped));
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -167,6 +173,12 @@ impl Sftp {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.client.pending.end().is_some()
+    }
+
+    /// Ends the session without waiting for anything: every reply that is due is [`LostReason::Dropped`], for all who have
+    /// a clone.
+    pub fn abandon(&self) {
+        self.client.end();
     }
 
     /// Whether a request has no reply yet.

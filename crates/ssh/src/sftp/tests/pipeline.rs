@@ -99,6 +99,16 @@ async fn a_dropped_reply_costs_nothing_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn an_abandoned_session_answers_nobody_and_waits_for_nothing() {
+    let (sftp, mut peer) = Peer::session(&[]).await;
+    let (other, before) = (sftp.clone(), sftp.remove(b"a"));
+    let _ = peer.id().await;
+    sftp.abandon();
+    assert!(before.await.unwrap_err().is_transient());
+    assert!(other.is_closed() && other.remove(b"b").await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
 async fn a_handle_that_comes_too_late_is_closed() {
     let (sftp, mut peer) = Peer::session(&[]).await;
     drop(sftp.open(b"a", OpenFlags::READ, &Attrs::none()));

@@ -77,6 +77,13 @@ impl Ends {
         }
     }
 
+    /// Ends the sessions without waiting for anything.
+    pub fn abandon(&self) {
+        for session in [&self.source, &self.target].into_iter().flatten() {
+            session.abandon();
+        }
+    }
+
     /// Waits until one more small file may be open.
     pub async fn open_one(&self) -> Result<SemaphorePermit<'_>, Trouble> {
         self.open_files.acquire().await.map_err(|_| Trouble::Ended)

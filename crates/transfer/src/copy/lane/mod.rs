@@ -75,7 +75,11 @@ pub async fn work(shared: Arc<Shared>, ends: Ends, mut reset: watch::Receiver<bo
             () = &mut wake => {}
             () = &mut begun, if may_hold == 1 => may_hold = usize::MAX,
             () = &mut lost => break LaneEnd::Lost,
-            Ok(()) = reset.changed() => break LaneEnd::Overtaken,
+            Ok(()) = reset.changed() => {
+                // Its files are closed on all their sessions, and this one may never answer.
+                ends.abandon();
+                break LaneEnd::Overtaken;
+            }
             () = shared.stop.stopped() => break LaneEnd::Stopped,
             () = tokio::time::sleep(ASK_AGAIN) => {}
         }
