@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::machine::Machine;
 use crate::timing::Minutes;
-use crate::{apt, tool};
+use crate::{apt, python, tool};
 
 /// Variable, value. The defaults, for a run in CI, are with whoever reads them.
 const LONGER: &[(&str, &str)] = &[
@@ -35,6 +35,7 @@ const LISTED: usize = 20;
 pub fn run(time: Duration, filter: &[String]) -> Result<()> {
     let mut minutes = Minutes::start("soak");
     apt::install(renkei_testkit::PACKAGES, &mut minutes)?;
+    python::install(&mut minutes)?;
     if !tool::works("cargo", &["nextest", "--version"]) {
         bail!("a soak needs cargo-nextest, which ends tests that hang: https://nexte.st");
     }
