@@ -3,8 +3,10 @@
 //! A request goes from [`api`] to [`app`] to the store. A hub keeps nothing that it cannot rebuild: any number of them work
 //! over one database.
 
+pub mod admin;
 pub mod api;
 pub mod app;
+mod certificate;
 pub mod config;
 mod connections;
 pub mod jobs;

@@ -70,30 +70,43 @@ pub enum NoMasterKey {
 
 /// The master key of the hub over this database; `named` is what the configuration says.
 pub fn load(named: Option<&Path>, database: &DatabaseUrl) -> Result<MasterKey, NoMasterKey> {
-    if let Some(path) = named {
-        return owned(path);
+    if let Some(key) = look(named, database)? {
+        return Ok(key);
     }
-    if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-        let path = Path::new(&folder).join(CREDENTIAL);
-        if path.exists() {
-            // systemd lets nobody but the unit into the folder; the file's own mode is systemd's affair.
-            return read(&path);
-        }
-    }
-    match database {
-        DatabaseUrl::Sqlite(file) => beside(file),
-        DatabaseUrl::Postgres(_) => Err(NoMasterKey::Nowhere),
-    }
-}
-
-fn beside(database: &Path) -> Result<MasterKey, NoMasterKey> {
-    let path = database.with_file_name(FILE);
+    let path = beside(database)?;
     match make(&path) {
         Ok(()) => {}
         Err(NoMasterKey::Make { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
     owned(&path)
+}
+
+/// As [`load`], and makes nothing: none is where the first start would make one.
+pub fn look(named: Option<&Path>, database: &DatabaseUrl) -> Result<Option<MasterKey>, NoMasterKey> {
+    if let Some(path) = named {
+        return owned(path).map(Some);
+    }
+    if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+        let path = Path::new(&folder).join(CREDENTIAL);
+        if path.exists() {
+            // systemd lets nobody but the unit into the folder; the file's own mode is systemd's affair.
+            return read(&path).map(Some);
+        }
+    }
+    let path = beside(database)?;
+    match path.exists() {
+        true => owned(&path).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Where the key of an SQLite database is.
+fn beside(database: &DatabaseUrl) -> Result<PathBuf, NoMasterKey> {
+    match database {
+        DatabaseUrl::Sqlite(file) => Ok(file.with_file_name(FILE)),
+        DatabaseUrl::Postgres(_) => Err(NoMasterKey::Nowhere),
+    }
 }
 
 /// A new key under this name, unless there is one: written whole under another name before, so that a crash leaves no half.

@@ -3,6 +3,8 @@
 //! One file a command; the definitions here are also the source of `--help`, the man pages and the completions. Checks
 //! that need more than one option stand in `settings`.
 
+#[cfg(feature = "hub")]
+pub mod admin;
 pub mod connection;
 pub mod cp;
 pub mod filters;
@@ -79,6 +81,9 @@ pub enum Command {
     /// Be what a configuration file says: a hub
     #[cfg(feature = "hub")]
     Serve(serve::Serve),
+    /// Back up, restore, migrate and look after a hub, on the machine where it runs
+    #[cfg(feature = "hub")]
+    Admin(admin::Admin),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write all of them

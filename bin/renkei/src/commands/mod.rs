@@ -1,5 +1,7 @@
 //! One file a command: settings in, exit code out.
 
+#[cfg(feature = "hub")]
+mod admin;
 mod copy;
 mod documents;
 #[cfg(feature = "hub")]
@@ -27,6 +29,8 @@ pub fn run(settings: Settings) -> u8 {
         Settings::Serve(settings) => serve::run(settings, Output::PLAIN),
         #[cfg(feature = "hub")]
         Settings::Up(settings) => up::run(&settings, Output::PLAIN),
+        #[cfg(feature = "hub")]
+        Settings::Admin(settings) => admin::run(*settings),
         Settings::Completions(shell) => documents::completions(shell),
         #[cfg(feature = "hub")]
         Settings::Hub(settings) => hub::run(*settings),

@@ -1,7 +1,6 @@
 //! `renkei up`: everything on this machine, for a newcomer. Starts `renkei serve` as a process of its own, so that the hub can be
 //! without the rights that machines and networks need.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::UpSettings;
+use crate::settings::{UpSettings, database_in};
 
 /// Who the hub is, if root starts it: the first of these that the system knows.
 const USERS: [&str; 2] = ["renkei", "nobody"];
@@ -100,7 +99,7 @@ fn start(settings: &UpSettings, user: Option<User>) -> io::Result<Child> {
     command
         .arg("serve")
         .arg("--database")
-        .arg(database(&settings.data))
+        .arg(database_in(&settings.data))
         .arg("--listen")
         .arg(settings.listen.to_string())
         .args(["--log", settings.log])
@@ -113,12 +112,6 @@ fn start(settings: &UpSettings, user: Option<User>) -> io::Result<Child> {
         command.uid(id).gid(group);
     }
     command.spawn()
-}
-
-fn database(data: &Path) -> OsString {
-    let mut url = OsString::from("sqlite:");
-    url.push(data.join("hub.sqlite"));
-    url
 }
 
 fn stop(hub: &Child) {

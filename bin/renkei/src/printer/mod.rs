@@ -27,7 +27,7 @@ pub use screen::Screen;
 #[cfg(feature = "hub")]
 pub use status::Status;
 #[cfg(feature = "hub")]
-pub use text::{chain, message};
+pub use text::{chain, count, message};
 
 /// The language that is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

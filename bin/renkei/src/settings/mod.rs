@@ -3,6 +3,8 @@
 //! Only what can be known without looking at sources and target is decided here: whether a source is a directory is
 //! the engine's to find out.
 
+#[cfg(feature = "hub")]
+mod admin;
 mod cp;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -20,10 +22,12 @@ use std::path::PathBuf;
 use renkei_transfer::ssh::{Family, Options};
 use renkei_transfer::{Request, VerifyRequest};
 
+#[cfg(feature = "hub")]
+pub use admin::{AdminSettings, Deed};
 pub use mscp::recalled_checkpoint;
 pub use recall::{Program, Recall, RecallError};
 #[cfg(feature = "hub")]
-pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings};
+pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings, database_in};
 pub use usage::UsageError;
 
 use crate::arguments;
@@ -73,6 +77,9 @@ pub enum Settings {
     /// Serve everything on this machine.
     #[cfg(feature = "hub")]
     Up(UpSettings),
+    /// Look after a hub.
+    #[cfg(feature = "hub")]
+    Admin(Box<AdminSettings>),
     /// Speak with a hub.
     #[cfg(feature = "hub")]
     Hub(Box<hub::HubSettings>),
@@ -101,6 +108,8 @@ impl Settings {
             arguments::Command::Serve(typed) => Ok(Self::Serve(serve::serve(typed)?)),
             #[cfg(feature = "hub")]
             arguments::Command::Up(typed) => Ok(Self::Up(serve::up(typed)?)),
+            #[cfg(feature = "hub")]
+            arguments::Command::Admin(typed) => Ok(Self::Admin(Box::new(admin::settings(typed)?))),
             #[cfg(feature = "hub")]
             arguments::Command::Hub(command) => hub::settings(command),
             arguments::Command::Completions(completions) => Ok(Self::Completions(completions.shell)),

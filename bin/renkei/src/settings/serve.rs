@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use renkei_hub::config::{DEFAULT_LISTEN, HubConfig};
 use serde::Deserialize;
@@ -71,8 +71,8 @@ pub enum ConfigError {
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    hub: HubConfig,
+pub(super) struct File {
+    pub hub: HubConfig,
 }
 
 /// The meaning of `renkei serve`.
@@ -101,17 +101,28 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
 
 /// The meaning of `renkei up`.
 pub fn up(typed: Up) -> Result<UpSettings, ConfigError> {
-    let data = match typed.data {
+    Ok(UpSettings {
+        data: data(typed.data)?,
+        listen: typed.listen,
+        log: word(typed.log),
+    })
+}
+
+/// The folder of `renkei up`.
+pub(super) fn data(typed: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    Ok(match typed {
         // The hub may be in another folder.
         Some(data) => std::path::absolute(&data).unwrap_or(data),
         None if rustix::process::geteuid().is_root() => PathBuf::from(SYSTEM_DATA),
         None => data_home(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")).ok_or(ConfigError::NoData)?,
-    };
-    Ok(UpSettings {
-        data,
-        listen: typed.listen,
-        log: word(typed.log),
     })
+}
+
+/// The database of `renkei up` in its folder.
+pub fn database_in(data: &Path) -> OsString {
+    let mut url = OsString::from("sqlite:");
+    url.push(data.join("hub.sqlite"));
+    url
 }
 
 /// As the XDG base directory specification says: a relative path counts as none.
@@ -122,7 +133,7 @@ fn data_home(data_home: Option<OsString>, home: Option<OsString>) -> Option<Path
     Some(base.join("renkei"))
 }
 
-fn read(path: PathBuf) -> Result<File, ConfigError> {
+pub(super) fn read(path: PathBuf) -> Result<File, ConfigError> {
     match std::fs::read_to_string(&path) {
         Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::Parse {
             path,

@@ -1,6 +1,7 @@
 //! The commands that speak with a hub, against a real one: `renkei up` in a process of its own, asked by the built binary.
 
 mod access;
+mod admin;
 mod nouns;
 mod people;
 mod sessions;

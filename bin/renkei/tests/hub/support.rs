@@ -19,22 +19,29 @@ pub struct Hub {
     pub one_time_password: String,
     // Removed after the hub has ended.
     _home: Renkei,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Hub {
     /// Starts one with nothing in it but its first administrator.
     pub fn start() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
+        Self::over(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// Starts one on what an earlier one, or a restore, has left.
+    pub fn over(data: TempDir) -> Self {
         let home = Renkei::built().expect("the binary");
         let mut command = home.command();
         command
             .args(["up", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path());
+        let fresh = !data.path().join("hub.sqlite").exists();
         let mut up = Running::start(command).expect("it starts");
         let told = wait::until_some("the hub to listen", wait::PATIENCE, || {
             let told = up.stdout();
-            (told.contains("one-time password: ") && told.ends_with('\n') || up.has_ended()).then_some(told)
+            // Only a new one has a password to tell.
+            let complete = if fresh { "one-time password: " } else { "listening on " };
+            (told.contains(complete) && told.ends_with('\n') || up.has_ended()).then_some(told)
         });
         let told = told.expect("it tells where it is");
         let after = |words: &str| {
@@ -44,13 +51,18 @@ impl Hub {
                 .1;
             rest.lines().next().unwrap_or_default().to_owned()
         };
-        let (url, one_time_password) = (after("listening on "), after("one-time password: "));
+        let url = after("listening on ");
+        let one_time_password = if fresh {
+            after("one-time password: ")
+        } else {
+            String::new()
+        };
         Self {
             up: Some(up),
             url,
             one_time_password,
             _home: home,
-            _data: data,
+            data,
         }
     }
 
@@ -61,6 +73,11 @@ impl Hub {
             let outcome = up.finish().expect("it ends");
             assert!(outcome.status.success(), "{}", outcome.text());
         }
+    }
+
+    /// Where its data are.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     /// Its administrator, signed in with a password of their own.

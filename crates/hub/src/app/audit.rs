@@ -3,6 +3,7 @@
 use renkei_policy::Resource;
 use renkei_store::audit::{Broken, Verified};
 use renkei_store::read::EventQuery;
+use renkei_store::{StateError, Store};
 use renkei_types::action::Action;
 use renkei_types::event::{ChainHead, Event, Verification};
 use renkei_types::id::ProjectId;
@@ -40,22 +41,27 @@ impl App {
     /// Computes the whole chain again.
     pub async fn verify_chain(&self, asked: &Asked) -> Result<Verification, Problem> {
         asked.may(Action::AuditRead, &Resource::Hub)?;
-        match self.store.audit.verify(|_| ()).await {
-            Ok(Verified { length, hash, .. }) => Ok(Verification {
-                whole: true,
-                length,
-                hash: Some(hash),
-                broken_at: None,
-                fault: None,
-            }),
-            Err(Broken::At { event, fault }) => Ok(Verification {
-                whole: false,
-                length: event - 1,
-                hash: None,
-                broken_at: Some(event),
-                fault: Some(fault.to_string()),
-            }),
-            Err(Broken::State(error)) => Err(super::state(&error)),
-        }
+        verification(&self.store).await.map_err(|error| super::state(&error))
+    }
+}
+
+/// The whole chain, computed again.
+pub(crate) async fn verification(store: &Store) -> Result<Verification, StateError> {
+    match store.audit.verify(|_| ()).await {
+        Ok(Verified { length, hash, .. }) => Ok(Verification {
+            whole: true,
+            length,
+            hash: Some(hash),
+            broken_at: None,
+            fault: None,
+        }),
+        Err(Broken::At { event, fault }) => Ok(Verification {
+            whole: false,
+            length: event - 1,
+            hash: None,
+            broken_at: Some(event),
+            fault: Some(fault.to_string()),
+        }),
+        Err(Broken::State(error)) => Err(error),
     }
 }

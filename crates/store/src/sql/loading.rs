@@ -1,6 +1,6 @@
 //! A database that is being filled from a backup, in one transaction: whatever ends it too early leaves nothing of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -53,7 +53,9 @@ impl Loading {
         let own = match own {
             Ok(own) => own,
             Err(error) => {
-                made.map(remove);
+                if let Some(made) = &made {
+                    remove(made);
+                }
                 return Err(error);
             }
         };
@@ -167,12 +169,14 @@ impl Loading {
         // The end of the connection is the end of its transaction.
         let _ = self.own.link().roll_back().await;
         let _ = self.own.close().await;
-        self.made.map(remove);
+        if let Some(made) = &self.made {
+            remove(made);
+        }
     }
 }
 
 /// A connection beside which there is no other (pragma `locking_mode`).
-async fn alone(path: &std::path::Path) -> Result<Own, BackupError> {
+async fn alone(path: &Path) -> Result<Own, BackupError> {
     let options = sqlite(path)
         .busy_timeout(BUSY)
         .locking_mode(SqliteLockingMode::Exclusive)
@@ -185,9 +189,9 @@ async fn alone(path: &std::path::Path) -> Result<Own, BackupError> {
 }
 
 /// An SQLite file of ours that holds nothing, with those beside it.
-fn remove(path: PathBuf) {
+fn remove(path: &Path) {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.clone().into_os_string();
+        let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         // What is not there need not go.
         let _ = std::fs::remove_file(name);
