@@ -6,11 +6,13 @@
 pub mod audit;
 mod catalog;
 pub mod decision;
+mod draw;
 pub mod first;
 pub mod image;
 pub mod jwt;
 pub mod list;
 pub mod mdx;
+pub mod manifest;
 pub mod member;
 pub mod operation;
 pub mod organization;
@@ -28,6 +30,7 @@ pub mod token;
 mod trial;
 pub mod user;
 pub mod verify;
+pub mod vm;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,6 +71,8 @@ pub struct App {
     standings: Arc<jwt::Standings>,
     /// Who waits for whom.
     queues: Arc<queue::Queues>,
+    /// Where new ids come from.
+    draws: Arc<draw::Draws>,
 }
 
 /// Whether a change is to be made, or only told.
@@ -212,7 +217,21 @@ impl App {
             keys: Arc::default(),
             standings: Arc::default(),
             queues: Arc::default(),
+            draws: Arc::default(),
         }
+    }
+
+    /// The same over a store of the simulator's: its ids come from `seed`.
+    pub fn seeded(store: Store, seed: u64) -> Self {
+        Self {
+            draws: Arc::new(draw::Draws::seeded(seed)),
+            ..Self::new(store)
+        }
+    }
+
+    /// A new id: a UUID version 7 of this moment.
+    pub fn draw(&self, now: Timestamp) -> Uuid {
+        self.draws.draw(now)
     }
 
     /// Makes a decision until it can be committed: `decision` reads and decides, and has no other effect.

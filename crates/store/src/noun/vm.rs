@@ -1,6 +1,7 @@
 //! A machine, with what is not shown of it.
 
 use renkei_types::id::{HostId, SiteId};
+use renkei_types::operation::Generation;
 use renkei_types::vm::{Meant, Vm};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,6 +47,12 @@ impl std::fmt::Debug for VmRow {
 }
 
 impl VmRow {
+    /// The latest generation that was given: the one that is meant, or that will be when there is room. It is the machine's `ETag`.
+    pub fn generation(&self) -> Generation {
+        let placing = self.placing.as_ref().map(|placing| placing.meant.generation);
+        placing.unwrap_or_default().max(self.vm.meant.generation)
+    }
+
     /// Its key in the index `waits`.
     pub fn waits_key(site: SiteId) -> String {
         site.to_string()
