@@ -61,6 +61,7 @@ impl Host {
             addresses: BTreeMap::new(),
             saved: None,
             known: self.told.is_some(),
+            record: None,
         }
     }
 
