@@ -48,6 +48,8 @@ pub struct Progress {
     pub rate_mean: u64,
     /// Connections in use.
     pub connections: u32,
+    /// Sessions on them; more than connections only where each login needs a person.
+    pub channels: u32,
     /// What limits right now.
     pub bottleneck: Bottleneck,
 }

@@ -67,6 +67,7 @@ struct ProgressRecord {
     bytes_per_second: u64,
     mean_bytes_per_second: u64,
     connections: u32,
+    channels: u32,
     bottleneck: Option<&'static str>,
 }
 
@@ -183,6 +184,7 @@ fn progress_record(progress: &Progress) -> ProgressRecord {
         bytes_per_second: progress.rate_now,
         mean_bytes_per_second: progress.rate_mean,
         connections: progress.connections,
+        channels: progress.channels,
         bottleneck: bottleneck(progress.bottleneck),
     }
 }

@@ -19,6 +19,7 @@ fn progress(seconds: u64) -> Progress {
         rate_now: 312_000_000,
         rate_mean: 298_000_000,
         connections: 8,
+        channels: 8,
         bottleneck: Bottleneck::Path,
     }
 }
@@ -107,6 +108,16 @@ fn end(summary: &Summary) -> Vec<String> {
 
 const AT_5: &str = "out 5.00 s: 41 %, 1.23 GB of 3.00 GB, 312 MB/s (mean 298 MB/s), 6 s left, 12 of 40 files, \
                     8 connections, path";
+
+#[test]
+fn channels_are_named_where_they_share_a_connection() {
+    let shared = Progress {
+        connections: 1,
+        channels: 4,
+        ..progress(1)
+    };
+    assert!(text::progress_line(&shared, 0).ends_with("12 of 40 files, 4 channels on 1 connection, path"));
+}
 
 #[test]
 fn on_a_pipe_progress_is_a_line_every_five_seconds() {
@@ -279,7 +290,7 @@ fn every_event_is_a_json_object_on_one_line() {
         [
             "{\"event\":\"progress\",\"elapsed_seconds\":1.0,\"bytes\":1230000000,\"resumed_bytes\":0,\
              \"total_bytes\":3000000000,\"files\":12,\"total_files\":40,\"scanned\":true,\"bytes_per_second\":312000000,\
-             \"mean_bytes_per_second\":298000000,\"connections\":8,\"bottleneck\":\"path\"}",
+             \"mean_bytes_per_second\":298000000,\"connections\":8,\"channels\":8,\"bottleneck\":\"path\"}",
             r#"{"event":"copied","path":"a\u001b[2J","bytes":1000}"#,
             r#"{"event":"skipped","path":"b\\xff","path_hex":"62ff","reason":"same size and time"}"#,
             r#"{"event":"would","action":"delete","path":"c\nd","bytes":0}"#,

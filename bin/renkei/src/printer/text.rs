@@ -71,14 +71,19 @@ fn rates(progress: &Progress) -> String {
     format!("{} (mean {})", Rate(progress.rate_now), Rate(progress.rate_mean))
 }
 
-/// `12 of 40 files`, `8 connections`, `path`, and how many failed.
+/// `12 of 40 files`, `8 connections` or `4 channels on 1 connection`, `path`, and how many failed.
 fn state(progress: &Progress, failed: u64) -> Vec<String> {
     let mut parts = vec![format!("{} of {}", progress.files, count(progress.total_files, "file"))];
     if failed > 0 {
         parts.push(format!("{failed} failed"));
     }
     if progress.connections > 0 {
-        parts.push(count(progress.connections.into(), "connection"));
+        let connections = count(progress.connections.into(), "connection");
+        parts.push(if progress.channels > progress.connections {
+            format!("{} on {connections}", count(progress.channels.into(), "channel"))
+        } else {
+            connections
+        });
     }
     parts.extend(bottleneck(progress.bottleneck).map(str::to_owned));
     parts

@@ -3,10 +3,12 @@
 use renkei_testkit::fault::{Fault, Plan};
 use renkei_testkit::renkei::Running;
 use renkei_testkit::seed::Rng;
-use renkei_testkit::sshd::{Account, Sftp};
+use renkei_testkit::sshd::{Account, Login, Sftp};
+use renkei_testkit::tree::same_tree;
 use renkei_testkit::{Sshd, TcpProxy};
+use serde_json::Value;
 
-use crate::support::{ALL, Lab, WAYS, Way, ends_with};
+use crate::support::{ALL, Lab, WAYS, Way, ends_with, well};
 
 /// Enough work for many connections.
 fn much(lab: &Lab) {
@@ -145,6 +147,33 @@ fn a_password_that_was_accepted_serves_all_connections() {
     command.args(["--connections", "4", "tree", "testhost:copy"]);
     let outcome = Running::start(command).unwrap().finish().unwrap();
     ends_with(&outcome, 0);
-    renkei_testkit::tree::same_tree(&lab.path("tree"), &home, ALL).unwrap();
+    same_tree(&lab.path("tree"), &home, ALL).unwrap();
     assert_eq!(lab.sshd().count_in_log("Failed password"), 0);
+}
+
+#[test]
+fn where_each_login_needs_a_person_there_is_one_with_several_channels_and_the_progress_says_so() {
+    let account = Account::new().one_time_codes(&["111111", "222222"]);
+    let lab = Lab::with(
+        Sshd::builder()
+            .account(account)
+            .login(Login::KeyThenCode)
+            .start()
+            .unwrap(),
+    );
+    lab.tree("tree").file("large", 12 << 20).unwrap();
+    let askpass = lab.file("askpass", "#!/bin/sh\necho asked >> asked\necho 111111\n");
+    lab.set_mode("askpass", 0o755);
+    let mut command = lab.command();
+    command.env("SSH_ASKPASS", askpass).env("SSH_ASKPASS_REQUIRE", "force");
+    command.args(["--json", "--connections", "4", "--limit", "6M", "tree", "testhost:copy"]);
+    let outcome = well(Running::start(command).unwrap().finish().unwrap());
+    same_tree(&lab.path("tree"), &lab.sshd().home().join("copy"), ALL).unwrap();
+    assert_eq!(lab.read("asked"), "asked\n");
+    let shared = |event: &Value| event["connections"] == 1 && event["channels"] == 4;
+    let events = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert!(events.into_iter().any(|event| shared(&event)), "{}", outcome.text());
 }

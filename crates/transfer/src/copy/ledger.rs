@@ -29,6 +29,7 @@ pub struct Ledger {
     pub retries: AtomicU64,
     pub requests: AtomicU64,
     pub connections: AtomicU32,
+    pub channels: AtomicU32,
     pub scanned: AtomicBool,
     pub failed: AtomicU64,
     /// Nanoseconds since the start of the first and the last byte of content; 0: none yet.
@@ -62,6 +63,7 @@ impl Ledger {
             retries: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             connections: AtomicU32::new(0),
+            channels: AtomicU32::new(0),
             scanned: AtomicBool::new(false),
             failed: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
@@ -199,6 +201,7 @@ impl Ledger {
             rate_now: self.rate_now(elapsed, fresh),
             rate_mean: rate(fresh, since),
             connections: self.connections.load(Relaxed),
+            channels: self.channels.load(Relaxed),
             bottleneck,
         }
     }

@@ -5,14 +5,14 @@
 mod bottleneck;
 pub mod estimate;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use renkei_plan::LaneId;
 use renkei_plan::tune::{Bounds, Lanes, Load, MOST_LANES, Tuner};
-use renkei_ssh::{ConnectErrorKind, Logins};
+use renkei_ssh::{ConnectErrorKind, Connection, Logins};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -106,6 +106,12 @@ impl Lines {
 
     fn all(&self) -> impl Iterator<Item = &Line> {
         self.source.iter().chain(&self.target)
+    }
+
+    /// Stands for the connection that the lane is on; between two servers that to the target.
+    fn connection(&self) -> Option<*const Connection> {
+        let line = self.target.as_ref().or(self.source.as_ref())?;
+        Some(Arc::as_ptr(&line.connection))
     }
 
     /// Whether the sessions have begun.
@@ -440,7 +446,11 @@ impl Fleet {
     }
 
     fn tell_connections(&self) {
-        self.shared.ledger.connections.store(self.up(), Relaxed);
+        let up = self.lanes.values().filter(|lane| lane.lines.are_started());
+        let connections: HashSet<_> = up.clone().filter_map(|lane| lane.lines.connection()).collect();
+        let ledger = &self.shared.ledger;
+        ledger.connections.store(connections.len() as u32, Relaxed);
+        ledger.channels.store(up.count() as u32, Relaxed);
     }
 }
 
