@@ -1,7 +1,7 @@
 //! The options that choose what is copied and what is left alone.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
 use renkei_testkit::tree::What;
@@ -236,6 +236,28 @@ fn in_place_writes_into_the_file_that_is_there() {
         lab.copy_well(way, &["--in-place"], &["short", &format!("{way:?}")]);
         assert_eq!(lab.read(format!("{way:?}")), "new");
     }
+}
+
+#[test]
+fn a_sparse_file_of_5_gb_arrives_with_its_holes() {
+    let lab = Lab::new();
+    let size = 5 << 30;
+    let pieces = [(0, 1000), ((4 << 30) + 77, 3 << 20), (size - 10, 10)];
+    lab.tree("tree").sparse("file", size, &pieces).unwrap();
+    lab.copy_well(Way::Up, &["--sparse"], &["tree/file", "copy"]);
+    let [source, copy] = ["tree/file", "copy"].map(|name| File::open(lab.path(name)).unwrap());
+    let there = copy.metadata().unwrap();
+    assert_eq!(there.len(), size);
+    for (offset, len) in pieces {
+        let [ours, theirs] = [&source, &copy].map(|file| {
+            let mut content = vec![0; len];
+            file.read_exact_at(&mut content, offset).unwrap();
+            content
+        });
+        assert!(ours == theirs, "at {offset}");
+    }
+    // What is not written is zero.
+    assert!(there.blocks() * 512 <= source.metadata().unwrap().blocks() * 512 + (1 << 20));
 }
 
 #[test]
