@@ -2,6 +2,7 @@
 //! error.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -18,6 +19,9 @@ pub struct HubConfig {
     /// The file with the master key; without it that of systemd's credential `master-key`, or `master.key` beside an SQLite file.
     #[serde(default)]
     pub master_key: Option<PathBuf>,
+    /// Connections of clients at once, of which one address may have half; more wait.
+    #[serde(default = "default_connections")]
+    pub connections: NonZeroU32,
     /// Certificate and key; without them the API speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
@@ -35,6 +39,26 @@ pub struct TlsConfig {
 
 /// On this machine only.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8470);
+
+/// Connections of clients at once.
+pub const DEFAULT_CONNECTIONS: NonZeroU32 = NonZeroU32::new(1024).unwrap();
+
+impl HubConfig {
+    /// A hub over this database, with the defaults of everything else.
+    pub fn over(database: impl Into<String>) -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            database: database.into(),
+            master_key: None,
+            connections: DEFAULT_CONNECTIONS,
+            tls: None,
+        }
+    }
+}
+
+fn default_connections() -> NonZeroU32 {
+    DEFAULT_CONNECTIONS
+}
 
 fn default_listen() -> SocketAddr {
     DEFAULT_LISTEN

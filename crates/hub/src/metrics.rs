@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -20,6 +21,17 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<Served, Counter>,
     seconds: Histogram,
+    connections: Gauge,
+    turned_away: Counter,
+}
+
+/// A connection that is counted until this is dropped.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// A request that was served.
@@ -40,10 +52,16 @@ impl Default for Metrics {
         let seconds = Histogram::new(CLASSES);
         registry.register("requests", "Requests served", requests.clone());
         registry.register_with_unit("request", "Time to serve a request", Unit::Seconds, seconds.clone());
+        let (connections, turned_away) = (Gauge::default(), Counter::default());
+        registry.register("connections", "Connections that are open", connections.clone());
+        let told = "Connections turned away because too many came from one address";
+        registry.register("connections_turned_away", told, turned_away.clone());
         Self {
             registry: Arc::new(registry),
             requests,
             seconds,
+            connections,
+            turned_away,
         }
     }
 }
@@ -53,6 +71,22 @@ impl Metrics {
     pub fn served(&self, served: Served, elapsed: Duration) {
         self.requests.get_or_create(&served).inc();
         self.seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a connection as long as what this gives is there.
+    pub fn connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> i64 {
+        self.connections.get()
+    }
+
+    /// Counts a connection that was one too many.
+    pub fn turned_away(&self) {
+        self.turned_away.inc();
     }
 
     /// In the text format of OpenMetrics.

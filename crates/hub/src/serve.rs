@@ -1,19 +1,19 @@
 //! Listening, and stopping without cutting anybody off.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use renkei_policy::seal::NotOpened;
 use renkei_store::Store;
 use renkei_store::open::{DatabaseUrl, NotADatabase, OpenError};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::Hub;
 use crate::app::App;
-use crate::config::HubConfig;
+use crate::config::{DEFAULT_CONNECTIONS, HubConfig};
 use crate::connections::Door;
 use crate::master_key::{self, NoMasterKey};
-use crate::tls::{self, TlsError};
+use crate::tls::{self, Certificate, TlsError};
 
 /// The hub could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -85,18 +85,20 @@ pub struct Listening {
     /// Where; with the port that the system chose if 0 was asked for.
     pub address: SocketAddr,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
+    connections: NonZeroU32,
     hub: Hub,
 }
 
 /// Listens where `config` says. Connections wait until [`Listening::serve`].
 pub async fn listen_as(hub: Hub, config: &HubConfig) -> Result<Listening, ServeError> {
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let tls = config.tls.clone().map(Certificate::read).transpose()?;
     if tls.is_none() && !config.listen.ip().is_loopback() {
         return Err(ServeError::Plain { address: config.listen });
     }
     Ok(Listening {
         tls,
+        connections: config.connections,
         ..bind(hub, config.listen).await?
     })
 }
@@ -117,6 +119,7 @@ async fn bind(hub: Hub, address: SocketAddr) -> Result<Listening, ServeError> {
         address,
         listener,
         tls: None,
+        connections: DEFAULT_CONNECTIONS,
         hub,
     })
 }
@@ -135,12 +138,15 @@ impl Listening {
         let watch = tokio::spawn(crate::schema::watch(hub.clone()));
         let door = Door {
             listener: self.listener,
-            tls: self.tls,
+            tls: self.tls.clone(),
+            connections: self.connections,
         };
+        let certificate = tokio::spawn(tls::watch(self.tls, hub.clone()));
         door.serve(crate::api::router(self.hub), &hub).await;
         // Jobs stop by themselves; one that broke has been logged.
         let _ = jobs.await;
         let _ = watch.await;
+        let _ = certificate.await;
         Ok(())
     }
 }

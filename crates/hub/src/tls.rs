@@ -1,15 +1,19 @@
-//! TLS by certificate files. They are read once, when the hub starts.
+//! TLS by certificate files. They are read when the hub starts, and again when they have changed: connections that come later get what
+//! is new, and what cannot be used leaves the old in its place.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::Hub;
 use crate::config::TlsConfig;
 
 /// Bits of a mode by which others than the owner may read or change a file.
@@ -48,6 +52,81 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
+}
+
+/// From one look at the files to the next.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// What tells that a file has changed: its time, its size, and which file it is.
+type Stamp = (Option<SystemTime>, u64, u64);
+
+/// The certificate that is shown now. Clones are the same.
+#[derive(Clone)]
+pub struct Certificate {
+    files: Arc<TlsConfig>,
+    shown: Arc<watch::Sender<(Vec<Stamp>, TlsAcceptor)>>,
+}
+
+impl Certificate {
+    /// Reads the files.
+    pub fn read(files: TlsConfig) -> Result<Self, TlsError> {
+        // Before they are read: what changes meanwhile is read again.
+        let stamps = stamps(&files);
+        let acceptor = acceptor(&files)?;
+        Ok(Self {
+            files: Arc::new(files),
+            shown: Arc::new(watch::Sender::new((stamps, acceptor))),
+        })
+    }
+
+    /// For the next connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        self.shown.borrow().1.clone()
+    }
+
+    /// Reads the files again if they have changed since the last time.
+    fn look(&self) {
+        let stamps = stamps(&self.files);
+        let mut shown = self.shown.borrow().clone();
+        if shown.0 == stamps {
+            return;
+        }
+        shown.0 = stamps;
+        let name = self.files.certificate.display();
+        match acceptor(&self.files) {
+            Ok(acceptor) => {
+                shown.1 = acceptor;
+                tracing::info!("the certificate in `{name}` has changed and is shown from now on");
+            }
+            // One file of the two may be there already: the other one will be seen.
+            Err(error) => tracing::error!(
+                error = crate::problem::chain(&error),
+                "the certificate has changed and cannot be used; the old one is still shown"
+            ),
+        }
+        self.shown.send_replace(shown);
+    }
+}
+
+/// Looks at the files of a certificate until the hub stops.
+pub async fn watch(certificate: Option<Certificate>, hub: Hub) {
+    let Some(certificate) = certificate else { return };
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => certificate.look(),
+            () = hub.stopping() => return,
+        }
+    }
+}
+
+fn stamps(files: &TlsConfig) -> Vec<Stamp> {
+    let stamp = |path: &PathBuf| match path.metadata() {
+        Ok(found) => (found.modified().ok(), found.size(), found.ino()),
+        Err(_) => (None, 0, 0),
+    };
+    [&files.certificate, &files.key].map(stamp).to_vec()
 }
 
 /// Reads the files.

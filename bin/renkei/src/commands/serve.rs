@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use renkei_hub::ServeError;
 use renkei_hub::app::first::NoFirst;
+use rustix::process::Resource;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit;
@@ -34,7 +35,16 @@ pub fn run(settings: ServeSettings, output: Output) -> u8 {
     }
 }
 
+/// Each connection is an open file, and many systems let a program have 1,024 of them unless it asks for more.
+fn allow_files() {
+    let mut limits = rustix::process::getrlimit(Resource::Nofile);
+    limits.current = limits.maximum;
+    // With fewer, accepting fails now and then, is logged and tried again.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limits);
+}
+
 fn serve(settings: ServeSettings, output: Output) -> Result<(), Failed> {
+    allow_files();
     let runtime = tokio::runtime::Runtime::new().map_err(Failed::Runtime)?;
     let served = runtime.block_on(async {
         let hub = renkei_hub::open(&settings.hub).await?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use renkei_hub::admin::Target;
-use renkei_hub::config::{DEFAULT_LISTEN, HubConfig};
+use renkei_hub::config::HubConfig;
 
 use super::serve::{ConfigError, data, database_in, read};
 use crate::arguments::admin::{Admin, AuditVerb, Of, Verb};
@@ -83,10 +83,8 @@ pub fn settings(typed: Admin) -> Result<AdminSettings, ConfigError> {
 
 fn hub(of: Of) -> Result<HubConfig, ConfigError> {
     let over = |database: String| HubConfig {
-        listen: DEFAULT_LISTEN,
-        database,
         master_key: of.master_key.clone(),
-        tls: None,
+        ..HubConfig::over(database)
     };
     match (of.config, of.database) {
         (Some(path), _) => Ok(read(path)?.hub),

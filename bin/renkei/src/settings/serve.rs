@@ -81,10 +81,9 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
         (Some(path), _) => read(path)?.hub,
         (None, database) => HubConfig {
             listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
-            // clap asks for one of the two.
-            database: database.unwrap_or_default(),
             master_key: typed.master_key,
-            tls: None,
+            // clap asks for one of the two.
+            ..HubConfig::over(database.unwrap_or_default())
         },
     };
     let stop_with_stdin = if typed.stop_with_stdin {

@@ -95,3 +95,43 @@ fn a_key_that_others_can_read_is_refused() {
         outcome.text()
     );
 }
+
+#[test]
+fn a_new_certificate_is_shown_without_a_new_start() {
+    let (folder, renkei) = configured("127.0.0.1:0", TLS);
+    let hub = serve(&renkei, folder.path());
+    let told = wait::until_some("the hub to listen", wait::PATIENCE, || {
+        let told = hub.stdout();
+        (told.contains("one-time password: ") && told.ends_with('\n')).then_some(told)
+    })
+    .unwrap();
+    let port = told
+        .lines()
+        .find_map(|line| line.strip_prefix("listening on https://127.0.0.1:"));
+    let url = format!("https://localhost:{}", port.unwrap());
+    let is_trusted = |certificate: &Path| {
+        let mut command = renkei.command();
+        command
+            .args(["whoami", "--hub", &url])
+            .env("RENKEI_TOKEN", "made up")
+            .env("SSL_CERT_FILE", certificate);
+        let told = Running::start(command).unwrap().finish().unwrap().text();
+        told.contains("a token begins with `renkei_`")
+    };
+    let (old, shown) = (folder.path().join("old.pem"), folder.path().join("hub.pem"));
+    std::fs::copy(&shown, &old).unwrap();
+    // The certificate alone does not go with the key: the old one stays.
+    let (new, _other) = configured("127.0.0.1:0", TLS);
+    std::fs::copy(new.path().join("hub.pem"), &shown).unwrap();
+    wait::until("the hub to complain", || {
+        hub.stderr().contains("the old one is still shown")
+    })
+    .unwrap();
+    assert!(is_trusted(&old) && !is_trusted(&shown));
+    let key = std::fs::read_to_string(new.path().join("hub.key")).unwrap();
+    write_secret(&folder.path().join("hub.key"), &key, 0o600);
+    wait::until("the new one to be shown", || is_trusted(&shown)).unwrap();
+    assert!(!is_trusted(&old));
+    hub.interrupt();
+    assert!(hub.finish().unwrap().status.success());
+}

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use renkei_hub::{Hub, listen};
+use renkei_hub::config::HubConfig;
+use renkei_hub::{Hub, listen, listen_as};
 use renkei_store::{DatabaseUrl, Store};
 use renkei_testkit::Postgres;
 use tempfile::TempDir;
@@ -62,6 +63,20 @@ pub fn open(url: DatabaseUrl) -> Opening {
 }
 
 impl Running {
+    /// With so many connections at most.
+    pub async fn bounded(store: Store, connections: u32) -> Self {
+        let hub = Hub::new(store);
+        let config = HubConfig {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            connections: connections.try_into().unwrap(),
+            ..HubConfig::over("in memory")
+        };
+        let listening = listen_as(hub.clone(), &config).await.unwrap();
+        let address = listening.address;
+        tokio::spawn(async move { listening.serve().await.unwrap() });
+        Self { hub, address }
+    }
+
     pub async fn over(store: Store) -> Self {
         let hub = Hub::new(store);
         let listening = listen(hub.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();

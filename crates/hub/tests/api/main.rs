@@ -1,6 +1,7 @@
 //! The native API, over HTTP, on every kind of database. Each answer is held against the OpenAPI document.
 
 mod audit;
+mod bounds;
 mod changes;
 mod client;
 mod document;
@@ -90,6 +91,11 @@ fn an_older_hub_on_postgres_answers_nothing_beside_a_newer_one() {
     hub::run(hub::open(url.clone()), |running| {
         upgrade::an_older_hub_answers_nothing_until_the_schema_is_its_own_again(running, url)
     });
+}
+
+#[test]
+fn clients_who_do_not_read_are_given_up() {
+    hub::run_in_virtual_time(bounds::clients_who_do_not_read_are_given_up);
 }
 
 #[test]
