@@ -107,9 +107,28 @@ fn a_shell_that_talks_is_not_believed() {
 }
 
 #[test]
-fn without_b3sum_all_is_read_back() {
-    let script = "mkdir -p ~/bin; ln -sf /usr/bin/xargs ~/bin/xargs; PATH=$HOME/bin\n";
-    copies_and_says(account(&[(".bashrc", script)]), "read back");
+fn without_b3sum_and_sha256sum_all_is_read_back() {
+    copies_and_says(poor("true"), "read back");
+}
+
+/// A login with `xargs` and no program besides but what `script` puts into `~/bin`.
+fn poor(script: &str) -> Builder {
+    let script = format!("mkdir -p ~/bin; ln -sf /usr/bin/xargs ~/bin/xargs; {script}; PATH=$HOME/bin\n");
+    account(&[(".bashrc", &script)])
+}
+
+#[test]
+fn without_b3sum_sha256sum_is_asked_and_the_source_read_once_more() {
+    copies_and_says(poor("ln -sf /usr/bin/sha256sum ~/bin/sha256sum"), "hash command");
+}
+
+#[test]
+fn what_sha256sum_cannot_prove_is_read_back() {
+    let lies = "printf '#!/bin/sh\\n/usr/bin/sha256sum \"$@\" | /usr/bin/sed \"2s/^./x/;3,\\$s/^[0-8]/9/\"\\n' > ~/bin/sha256sum; \
+                /bin/chmod +x ~/bin/sha256sum";
+    copies_and_says(poor(lies), "read back");
+    let swaps = lies.replace("2s/^./x/;3,", "3,");
+    copies_and_says(poor(&swaps), "hash command and read back");
 }
 
 #[test]
@@ -140,7 +159,8 @@ fn a_hash_command_that_fails_is_not_believed() {
 
 #[test]
 fn what_a_hash_command_says_against_a_file_is_read_back() {
-    let wrong_for_many = "/usr/bin/b3sum \"$@\" | if [ $# -le 3 ]; then cat; else tr 0-9 1-90; fi";
+    // Of nothing it knows the hash.
+    let wrong_for_many = "/usr/bin/b3sum \"$@\" | /usr/bin/sed '2,$ y/0123456789/1234567890/'";
     copies_and_says(impostor(wrong_for_many), "read back");
 }
 

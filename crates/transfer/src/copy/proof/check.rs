@@ -83,7 +83,9 @@ impl Check {
             };
             End::because(ending, trouble.reason())
         })?;
-        let checker = Checker::new(server.clone(), totals, None).telling(&self.ledger);
+        let checker = Checker::new(server.clone(), totals, None)
+            .without_sources()
+            .telling(&self.ledger);
         let checked = tokio::select! {
             checked = self.check_all(lines, &top, &checker) => checked,
             () = self.keep(server, &checker) => Err(Trouble::Ended),
@@ -255,7 +257,11 @@ fn batch(lines: &mut Lines, top: &Spot) -> Result<Vec<Claim>, ManifestError> {
             Entry::Directory { .. } => Want::Directory,
             Entry::Link { to, .. } => Want::Link { text: to.into_owned() },
         };
-        claims.push(Claim { spot, want });
+        claims.push(Claim {
+            spot,
+            want,
+            source: None,
+        });
     }
     Ok(claims)
 }

@@ -1,7 +1,8 @@
 //! Whether what stands somewhere is what is claimed: files by their hash, links by their text, directories by being there.
 //!
-//! Files at a server are hashed by a command there where that works and pays, else read back. It says nothing about
-//! attributes, and nothing about what stands beside.
+//! Files at a server are hashed by a command there where that works and pays, else read back. `sha256sum` only proves what a
+//! second reading of the source confirms in both hashes. It says nothing about attributes, and nothing about what stands
+//! beside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use futures_util::StreamExt;
 use renkei_types::tree_hash::Root as Hash;
 
-use super::hash_command::HashCommand;
+use super::hash_command::{Digest, HashCommand, Program};
 use super::spool::Totals;
-use super::verify::{Budget, hash_within};
+use super::verify::{Budget, hash_again, hash_within};
 use crate::copy::endpoint::spot::Spot;
 use crate::copy::ledger::Ledger;
 use crate::copy::server::Server;
@@ -47,6 +48,8 @@ const LOGIN: u64 = 12;
 pub struct Claim {
     pub spot: Spot,
     pub want: Want,
+    /// A file's source, where it can be read once more at little cost.
+    pub source: Option<Spot>,
 }
 
 /// What that is.
@@ -71,7 +74,8 @@ pub enum Verdict {
 /// Checks claims about one side.
 pub struct Checker {
     server: Option<Arc<Server>>,
-    command: Option<HashCommand>,
+    b3sum: Option<HashCommand>,
+    sha256sum: Option<HashCommand>,
     budget: Budget,
     bytes: u64,
     told: Option<Arc<Ledger>>,
@@ -83,19 +87,28 @@ impl Checker {
     /// For `totals` at a server, or on this machine.
     pub fn new(server: Option<Arc<Server>>, totals: Totals, limiter: Option<Arc<Limiter>>) -> Self {
         let pays = totals.bytes >= WORTH_BYTES || totals.files >= WORTH_FILES;
-        let command = server
-            .as_ref()
-            .filter(|_| pays)
-            .map(|server| HashCommand::new(Arc::clone(server)));
+        let command = |program| {
+            let server = server.as_ref().filter(|_| pays)?;
+            Some(HashCommand::new(program, Arc::clone(server)))
+        };
         let files = server.as_ref().map_or(NEAR_FILES, |server| files_at_once(server));
         Self {
-            command,
+            b3sum: command(Program::B3sum),
+            sha256sum: command(Program::Sha256sum),
             budget: Budget::new(files, limiter),
             bytes: totals.bytes,
             told: None,
             by_command: AtomicBool::new(false),
             by_reading: AtomicBool::new(false),
             server,
+        }
+    }
+
+    /// No claim has a source to be read once more.
+    pub fn without_sources(self) -> Self {
+        Self {
+            sha256sum: None,
+            ..self
         }
     }
 
@@ -119,15 +132,14 @@ impl Checker {
 
     /// How many sessions are of use now.
     pub fn sessions(&self) -> usize {
-        match (&self.server, self.command()) {
-            (Some(_), Some(_)) => 1,
-            (Some(server), None) => sessions_for(server, self.bytes),
-            (None, _) => 0,
+        let is_asked = [&self.b3sum, &self.sha256sum]
+            .into_iter()
+            .any(|of| usable(of).is_some());
+        match &self.server {
+            Some(_) if is_asked => 1,
+            Some(server) => sessions_for(server, self.bytes),
+            None => 0,
         }
-    }
-
-    fn command(&self) -> Option<&HashCommand> {
-        self.command.as_ref().filter(|command| command.is_usable())
     }
 
     /// Checks a batch; one verdict for each claim, in order.
@@ -159,26 +171,38 @@ impl Checker {
     /// Which of the claims a hash command proves. The others may be wrong or not, that is found by reading.
     async fn ask(&self, claims: &[Claim]) -> Vec<bool> {
         let mut proven = vec![false; claims.len()];
-        let Some(command) = self.command() else { return proven };
-        let files: Vec<(usize, Hash)> = claims
+        let files: Vec<(usize, &Claim, Hash)> = claims
             .iter()
             .enumerate()
             .filter_map(|(index, claim)| match claim.want {
-                Want::File { root, .. } => Some((index, root)),
+                Want::File { root, .. } => Some((index, claim, root)),
                 Want::Directory | Want::Link { .. } => None,
             })
             .collect();
         if files.is_empty() {
             return proven;
         }
-        let paths: Vec<Vec<u8>> = files.iter().map(|(index, _)| claims[*index].spot.path()).collect();
-        for ((index, root), hash) in files.iter().zip(command.hashes(&paths).await.unwrap_or_default()) {
-            if *root != hash {
+        let paths: Vec<Vec<u8>> = files.iter().map(|(_, claim, _)| claim.spot.path()).collect();
+        let mut said = match usable(&self.b3sum) {
+            Some(command) => command.hashes(&paths).await,
+            None => None,
+        };
+        let mut known: Vec<Option<Digest>> = files.iter().map(|(_, _, root)| Some(root.0)).collect();
+        if let (None, None, Some(command)) = (&said, usable(&self.b3sum), usable(&self.sha256sum)) {
+            let theirs = async { command.hashes(&paths).await.ok_or(()) };
+            let ours = async { Ok(read_again(&files).await) };
+            // Where the server says nothing of use the sources are left alone.
+            if let Ok((theirs, ours)) = tokio::try_join!(theirs, ours) {
+                (said, known) = (Some(theirs), ours);
+            }
+        }
+        for (((index, claim, _), ours), theirs) in files.iter().zip(known).zip(said.unwrap_or_default()) {
+            if ours != Some(theirs) {
                 continue;
             }
             proven[*index] = true;
             self.by_command.store(true, Relaxed);
-            if let (Some(ledger), Want::File { size, .. }) = (&self.told, &claims[*index].want) {
+            if let (Some(ledger), Want::File { size, .. }) = (&self.told, &claim.want) {
                 ledger.acknowledged(*size);
             }
         }
@@ -211,6 +235,21 @@ impl Checker {
             Err(trouble) => Ok(Verdict::Unknown(trouble)),
         }
     }
+}
+
+fn usable(command: &Option<HashCommand>) -> Option<&HashCommand> {
+    command.as_ref().filter(|command| command.is_usable())
+}
+
+/// The SHA-256 of each file's source as it stands; none where what was sent cannot be read any more.
+async fn read_again(files: &[(usize, &Claim, Hash)]) -> Vec<Option<Digest>> {
+    let read = files.iter().map(|(_, claim, root)| async move {
+        match (&claim.source, &claim.want) {
+            (Some(source), Want::File { size, .. }) => hash_again(source, *size, *root).await.ok().flatten(),
+            _ => None,
+        }
+    });
+    futures_util::stream::iter(read).buffered(NEAR_FILES).collect().await
 }
 
 fn files_at_once(server: &Server) -> usize {

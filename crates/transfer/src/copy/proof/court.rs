@@ -60,8 +60,13 @@ impl<'a> Court<'a> {
     pub fn new(settlement: Settlement<'a>, places: HashMap<u32, Place>, totals: Totals) -> Self {
         let limit = settlement.request.tuning.limit;
         let limiter = limit.map(|limit| Arc::new(Limiter::new(Some(limit))));
+        let checker = Checker::new(settlement.target.clone(), totals, limiter.clone());
         Self {
-            checker: Checker::new(settlement.target.clone(), totals, limiter.clone()),
+            checker: if settlement.sources.is_empty() {
+                checker
+            } else {
+                checker.without_sources()
+            },
             sources: Budget::new(SOURCES_AT_ONCE, limiter),
             settlement,
             places,
@@ -179,6 +184,7 @@ impl<'a> Court<'a> {
                 claims.push(Claim {
                     spot: below(&place.target, &entry.below),
                     want,
+                    source: Some(below(&place.source, &entry.below)),
                 });
                 claimed.push(index);
             }

@@ -5,11 +5,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest::{Context as Sha256, SHA256};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use renkei_plan::PIECE;
 use renkei_ssh::sftp::{Attrs, Handle, OpenFlags, Sftp};
-use renkei_types::tree_hash::{Cv, Part, PieceHasher, Root as Hash, TreeHasher, hash_whole, piece_range, pieces_in};
+use renkei_types::tree_hash::{
+    Cv, Part, PieceHasher, Root as Hash, RootHasher, TreeHasher, hash_whole, piece_range, pieces_in,
+};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::copy::endpoint::base::{Base, blocking};
@@ -108,6 +111,28 @@ pub async fn hash_within(spot: &Spot, size: u64, budget: &Budget) -> Result<Opti
             hash_far(server, path, size, budget).await
         }
     }
+}
+
+/// The SHA-256 of a file of this machine as it stands, if it has this size and this BLAKE3; one reading gives both.
+pub async fn hash_again(spot: &Spot, size: u64, root: Hash) -> Result<Option<[u8; 32]>, Trouble> {
+    let Base::Near(dir) = &spot.base else { return Ok(None) };
+    let (dir, rel) = (Arc::clone(dir), spot.rel.clone());
+    blocking(move || {
+        let source = dir.open_source(&rel)?;
+        let (mut blake3, mut sha256) = (RootHasher::new(), Sha256::new(&SHA256));
+        for index in 0..pieces_in(size) {
+            let range = piece_range(size, index);
+            let content = source.read(range.start, (range.end - range.start) as usize)?;
+            blake3.update(&content);
+            sha256.update(&content);
+        }
+        let is_whole = blake3.len() == size && source.read(size, 1)?.is_empty();
+        let is_same = is_whole && blake3.finish() == root;
+        Ok(is_same
+            .then(|| sha256.finish())
+            .and_then(|digest| digest.as_ref().try_into().ok()))
+    })
+    .await
 }
 
 /// Takes the values of all pieces, in any order, until one is none: then the size is another.
@@ -317,6 +342,16 @@ mod tests {
                 rel: b"f".to_vec(),
             };
             assert_eq!(hash(&spot, size).await, Some(hash_whole(&content)), "{size}");
+            let again = |root| hash_again(&spot, size, root);
+            let sha256 = aws_lc_rs::digest::digest(&SHA256, &content);
+            let found = again(hash_whole(&content)).await.unwrap();
+            assert_eq!(
+                found.as_ref().map(<[u8; 32]>::as_slice),
+                Some(sha256.as_ref()),
+                "{size}"
+            );
+            assert_eq!(again(hash_whole(b"other")).await.unwrap(), None, "{size}");
+            assert_eq!(hash_again(&spot, size + 1, hash_whole(&content)).await.unwrap(), None);
             assert_eq!(hash(&spot, size + 1).await, None, "{size}");
             if size > 0 {
                 assert_eq!(hash(&spot, size - 1).await, None, "{size}");
