@@ -1,0 +1,124 @@
+//! What the hub is told of each machine.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use renkei_host::{Driver, Machine, Record};
+use renkei_types::agent::{FromAgent, MachineIntent, MachineSeen, Part};
+use renkei_types::id::VmId;
+use renkei_types::operation::Generation;
+use renkei_types::vm::{Fault, Power};
+
+use super::{Agent, Sight};
+use crate::keep::{Keep, Marks};
+use crate::trouble::Trouble;
+
+/// The longest text of a fault, bytes.
+const LONGEST: usize = 4096;
+
+impl<D: Driver, K: Keep> Agent<D, K> {
+    pub(super) fn sight(&mut self, machines: &BTreeMap<VmId, Machine>) {
+        let mut seen = BTreeMap::new();
+        for (id, intent) in &self.kept.machines {
+            let known = Known {
+                intent,
+                marks: self.kept.marks.get(id),
+                trouble: self.troubles.get(id),
+            };
+            seen.insert(*id, known.seen(machines.get(id)));
+        }
+        for (id, machine) in machines {
+            let marks = self.kept.marks.get(id);
+            seen.entry(*id).or_insert_with(|| unknown(machine, marks));
+        }
+        // What was told as unknown and is gone.
+        let before = self.sight.take().unwrap_or_default().machines;
+        for (id, old) in before {
+            if !old.known && old.there {
+                seen.entry(id).or_insert(MachineSeen { there: false, ..old });
+            }
+        }
+        self.sight = Some(Sight {
+            machines: seen,
+            segments: self.driver.networks(&self.kept.segments),
+            free_disk_gib: self.driver.free_disk_gib(),
+        });
+    }
+
+    pub(super) fn tell(&mut self, now: Timestamp) -> Vec<FromAgent> {
+        let Some(sight) = &self.sight else { return Vec::new() };
+        self.session.tell(sight, &self.kept.held, now)
+    }
+}
+
+struct Known<'a> {
+    intent: &'a MachineIntent,
+    marks: Option<&'a Marks>,
+    trouble: Option<&'a Trouble>,
+}
+
+impl Known<'_> {
+    fn seen(&self, machine: Option<&Machine>) -> MachineSeen {
+        let intent = self.intent;
+        let reached = self.marks.and_then(|marks| marks.reached);
+        let record = machine.map_or_else(|| Record::of(intent), |machine| machine.record.clone());
+        let told = self.marks.and_then(|marks| marks.fault.clone());
+        // A removal is tried for ever, and says meanwhile what is in its way.
+        let removal = self.trouble.filter(|_| intent.part == Part::Gone);
+        let fault = told.or_else(|| removal.map(|trouble| fault(intent, &trouble.message)));
+        let retried = self
+            .trouble
+            .map(|trouble| format!("trying again after: {}", trouble.message));
+        let doing = machine.and_then(|machine| machine.doing.as_ref());
+        MachineSeen {
+            id: intent.id,
+            generation: reached.map_or(Generation(0), |reached| reached.generation),
+            part: reached.map_or(intent.part, |reached| reached.part),
+            there: machine.is_some(),
+            project: record.project,
+            name: record.name,
+            power: machine.map_or(Power::Off, |machine| machine.power),
+            doing: doing.map(|doing| doing.verb.doing().to_owned()).or(retried.map(cut)),
+            progress: doing.map_or(0, |doing| doing.progress),
+            fault: fault.map(|fault| Fault {
+                message: cut(fault.message),
+                ..fault
+            }),
+            addresses: machine.map(|machine| machine.addresses.clone()).unwrap_or_default(),
+            saved: machine.and_then(|machine| machine.saved.clone()),
+            known: true,
+        }
+    }
+}
+
+fn fault(intent: &MachineIntent, message: &str) -> Fault {
+    Fault {
+        generation: intent.generation,
+        message: message.to_owned(),
+    }
+}
+
+/// A machine that nothing names.
+fn unknown(machine: &Machine, marks: Option<&Marks>) -> MachineSeen {
+    let reached = marks.and_then(|marks| marks.reached);
+    MachineSeen {
+        id: machine.id,
+        generation: reached.map_or(Generation(0), |reached| reached.generation),
+        part: reached.map_or(Part::Run, |reached| reached.part),
+        there: true,
+        project: machine.record.project,
+        name: machine.record.name.clone(),
+        power: machine.power,
+        doing: machine.doing.as_ref().map(|doing| doing.verb.doing().to_owned()),
+        progress: machine.doing.as_ref().map_or(0, |doing| doing.progress),
+        fault: None,
+        addresses: machine.addresses.clone(),
+        saved: machine.saved.clone(),
+        known: false,
+    }
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text
+}
