@@ -103,6 +103,7 @@ fn rules(action: Action) -> &'static [(On, Needs)] {
         Action::SegmentWrite | Action::LeaseWrite | Action::AclWrite | Action::DnatWrite | Action::GlobalIpTake => {
             &[(On::Project, OPERATOR)]
         }
+        Action::GlobalIpRead => &[(On::Project, READER), (On::Site, SiteOperator)],
         Action::GlobalIpWrite => &[(On::Site, SiteOperator)],
 
         Action::OperationRead => &[(On::List, Known), (On::Project, READER), (On::Operation, Known)],

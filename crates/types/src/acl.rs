@@ -1,9 +1,12 @@
 //! A rule of what may enter a segment. What no rule allows is not let in.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::dnat::Dnat;
 use crate::id::{AclId, ProjectId, SegmentId};
 use crate::network::{Ports, Protocol, Range};
 use crate::operation::Generation;
@@ -63,4 +66,41 @@ pub struct NewAcl {
     /// From when on it no longer holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+}
+
+/// Why a rule may no longer be wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stale {
+    /// No machine has or uses any of the addresses that it leads to.
+    NoMachine,
+    /// It lets in what comes from outside, and no outside address leads to where it leads.
+    NoMapping,
+}
+
+/// A rule that may no longer be wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StaleAcl {
+    /// The rule.
+    pub acl: Acl,
+    /// Why.
+    pub why: Stale,
+}
+
+/// What outlives its machine: a hole for whoever gets its address next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AclAudit {
+    /// Rules.
+    pub acls: Vec<StaleAcl>,
+    /// Mappings to addresses that no machine has or uses.
+    pub dnats: Vec<Dnat>,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoMachine => "no machine has an address there",
+            Self::NoMapping => "no outside address leads there",
+        })
+    }
 }

@@ -89,6 +89,8 @@ actions! {
     AclWrite "acl:write";
     /// Change which outside address leads to which machine.
     DnatWrite "dnat:write";
+    /// See outside addresses: those of a site, those that a project has taken.
+    GlobalIpRead "globalip:read";
     /// Take an outside address for a project, or give it back.
     GlobalIpTake "globalip:take";
     /// Say which outside addresses a site has.

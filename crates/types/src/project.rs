@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::freeze::Freeze;
-use crate::id::{OrganizationId, ProjectId, UserId};
+use crate::id::{OrganizationId, ProjectId, SiteId, UserId};
 use crate::name::Name;
 
 /// How a project uses a site.
@@ -46,6 +46,9 @@ pub struct Project {
     /// From when on nothing may be started or changed in it; for ever without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// Where it is at home: its default segment is there. Without, where that segment happens to be, or where it got its first quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_site: Option<SiteId>,
     /// When it was made.
     pub created: Timestamp,
     /// Set while nothing in it may be changed.
@@ -86,6 +89,9 @@ pub struct NewProject {
     /// From when on nothing may be started or changed in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// Where it shall be at home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_site: Option<SiteId>,
     /// Its first owner; the caller without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<UserId>,
@@ -113,6 +119,9 @@ pub struct ProjectPatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 254)]
     pub institution: Option<String>,
+    /// Where it shall be at home. Its default segment becomes the oldest that it has there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_site: Option<SiteId>,
     /// From when on nothing may be started or changed in it. Only an administrator may set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,

@@ -74,12 +74,21 @@ impl Draft {
             return;
         }
         self.batch.update(old, new);
-        self.tell(ChangeKind::Change, new, Some(old.value.shown()), Some(new.shown()));
+        // What leaves a project is told in it.
+        let left = old.value.project().is_some() && new.project().is_none();
+        let told = if left { &old.value } else { new };
+        self.tell(ChangeKind::Change, told, Some(old.value.shown()), Some(new.shown()));
     }
 
     /// Deletes an object.
     pub fn delete<S: Subject>(&mut self, old: &Stored<S>) {
         self.batch.delete(old);
+        self.tell(ChangeKind::Delete, &old.value, Some(old.value.shown()), None);
+    }
+
+    /// Deletes an object of which a tombstone stays until those who have it say that it is gone.
+    pub fn bury<S: Subject>(&mut self, old: &Stored<S>, tombstone: &S) {
+        self.batch.update(old, tombstone);
         self.tell(ChangeKind::Delete, &old.value, Some(old.value.shown()), None);
     }
 
@@ -104,6 +113,15 @@ impl Draft {
         takings
             .map(|taking| taking.amounts)
             .fold(Amounts::default(), super::quota::sum)
+    }
+
+    /// What is committed when the hub does it by itself.
+    pub fn by_itself(self, now: jiff::Timestamp) -> Batch {
+        let mut batch = self.batch;
+        for event in self.events {
+            batch.append(Event { at: now, ..event });
+        }
+        batch
     }
 
     /// The decision with this answer.

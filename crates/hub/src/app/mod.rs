@@ -3,13 +3,17 @@
 //! Nothing of HTTP is known here, and nothing of SQL. A verb gets who asks ([`Asked`]) and what is asked, and gives an
 //! [`Answer`] or a [`Problem`]. Its decision is made again when a row that it has read was changed before the commit.
 
+pub mod acl;
 pub mod audit;
 mod catalog;
 pub mod decision;
+pub mod dnat;
 mod draw;
 pub mod first;
+pub mod global_ip;
 pub mod image;
 pub mod jwt;
+pub mod lease;
 pub mod list;
 pub mod manifest;
 pub mod mdx;
@@ -20,6 +24,7 @@ pub mod preset;
 pub mod project;
 pub mod queue;
 pub mod quota;
+pub mod segment;
 pub mod session;
 mod signing_key;
 pub mod site;

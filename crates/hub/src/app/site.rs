@@ -6,6 +6,7 @@ use renkei_policy::Resource;
 use renkei_store::Stored;
 use renkei_store::noun::quota::QuotaRow;
 use renkei_types::action::Action;
+use renkei_types::global_ip::GlobalIp;
 use renkei_types::host::Host;
 use renkei_types::id::{SiteId, UserId};
 use renkei_types::name::Name;
@@ -13,6 +14,7 @@ use renkei_types::page::Page;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::Project;
 use renkei_types::quota::Amounts;
+use renkei_types::segment::Segment;
 use renkei_types::site::{NewSite, Site, SitePatch};
 use uuid::Uuid;
 
@@ -20,6 +22,7 @@ use super::decision::{Decision, Draft};
 use super::list::Paging;
 use super::operation::Recorded;
 use super::quota::Share;
+use super::subject::Subject;
 use super::{Answer, App, Asked, Versioned};
 
 const NOUN: &str = SiteId::NOUN;
@@ -140,8 +143,24 @@ impl App {
             }
             .delete(&mut draft, &quota)?;
         }
+        for left in [
+            self.first_at::<Segment>(id).await?,
+            self.first_at::<GlobalIp>(id).await?,
+        ] {
+            if let Some(left) = left {
+                let title = format!("site `{}` still has {left}", old.value.name);
+                return Err(Problem::new(ProblemKind::Conflict, title).hint("delete first what is at the site"));
+            }
+        }
         draft.delete(&old);
         Ok(draft.answer(()))
+    }
+
+    /// What is made at a site touches its row.
+    async fn first_at<S: Subject>(&self, site: SiteId) -> Result<Option<String>, Problem> {
+        let rows = self.store.state.scan::<S>("site", &site.to_string(), None, 1).await;
+        let rows = rows.map_err(|error| super::state(&error))?;
+        Ok(rows.first().map(|row| format!("{} `{}`", S::NOUN, row.value.name())))
     }
 
     async fn still_promised(&self, site: &Site, quota: &QuotaRow) -> Result<Problem, Problem> {

@@ -39,7 +39,7 @@ pub trait Subject: Noun {
 }
 
 /// Our own types always have a form in JSON.
-fn json(value: &impl Serialize) -> Value {
+pub(super) fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }
 

@@ -158,6 +158,7 @@ impl Trial {
             contact: String::new(),
             institution: String::new(),
             expires: None,
+            default_site: None,
             owner: Some(owner),
         }
     }

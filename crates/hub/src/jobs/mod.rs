@@ -3,6 +3,8 @@
 
 mod chain;
 mod duty;
+mod expire;
+mod settle;
 mod sweep;
 
 use std::time::Duration;
@@ -18,10 +20,18 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What is over need not go at once.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
+/// What jobs know from one look to the next, only to look less often.
+#[derive(Debug, Default)]
+struct Kept {
+    swept: Timestamp,
+    expire: expire::Expire,
+    settle: settle::Settle,
+}
+
 /// Runs all jobs until the hub stops.
 pub async fn run(hub: Hub) {
     let holder = Uuid::now_v7();
-    let mut swept = Timestamp::UNIX_EPOCH;
+    let mut kept = Kept::default();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -33,7 +43,7 @@ pub async fn run(hub: Hub) {
             continue;
         }
         let now = Timestamp::now();
-        if let Err(problem) = housekeeping(&hub, holder, now, &mut swept).await {
+        if let Err(problem) = housekeeping(&hub, holder, now, &mut kept).await {
             tracing::warn!(
                 problem = problem.title,
                 "a job could not be done; it will be tried again"
@@ -43,15 +53,17 @@ pub async fn run(hub: Hub) {
     duty::leave(&hub.app, holder).await;
 }
 
-async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, swept: &mut Timestamp) -> Result<(), Problem> {
+async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, kept: &mut Kept) -> Result<(), Problem> {
     if !duty::hold(&hub.app, "housekeeping", holder, now).await? {
         return Ok(());
     }
     chain::run(&hub.app).await?;
-    if now.duration_since(*swept) >= SWEEP_EVERY {
+    kept.expire.run(&hub.app, now).await?;
+    kept.settle.run(&hub.app, now).await?;
+    if now.duration_since(kept.swept) >= SWEEP_EVERY {
         sweep::run(&hub.app, now).await?;
         hub.app.rotate_signing_key(now).await?;
-        *swept = now;
+        kept.swept = now;
     }
     Ok(())
 }

@@ -285,6 +285,7 @@ pub fn project(id: ProjectId, organization: OrganizationId, name: &str) -> Proje
         contact: String::new(),
         institution: String::new(),
         expires: None,
+        default_site: None,
         created: Timestamp::now(),
         freeze: None,
     }

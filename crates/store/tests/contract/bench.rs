@@ -80,6 +80,7 @@ pub fn project(name: &str) -> Project {
         contact: String::new(),
         institution: String::new(),
         expires: None,
+        default_site: None,
         created: Timestamp::from_second(1_700_000_000).unwrap(),
         freeze: None,
     }

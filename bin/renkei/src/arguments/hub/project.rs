@@ -67,6 +67,9 @@ pub struct About {
     /// Where its people work
     #[arg(long, value_name = "TEXT")]
     pub institution: Option<String>,
+    /// The site where it is at home, by name or id: its default segment is there
+    #[arg(long, value_name = "SITE")]
+    pub default_site: Option<String>,
     /// From when on nothing may be started or changed in it: in 30d, on 2027-03-31, or at a time (RFC 3339)
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<Moment>,

@@ -1,13 +1,13 @@
 //! `renkei project`.
 
-use renkei_types::id::{OrganizationId, UserId};
+use renkei_types::id::{OrganizationId, SiteId, UserId};
 use renkei_types::project::{NewProject, Project, ProjectPatch, ProjectType};
 
 use super::client::Change;
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
-use super::resolve::Collection::{self, Organizations, Users};
+use super::resolve::Collection::{self, Organizations, Sites, Users};
 use super::{Hub, table};
 use crate::arguments::hub::project::{self, Verb};
 
@@ -87,6 +87,7 @@ async fn create(hub: &Hub, create: project::Create) -> Result<u8, Failure> {
         None => None,
     };
     let about = create.about;
+    let default_site = site(hub, about.default_site.as_deref()).await?;
     let new = NewProject {
         organization,
         name: create.name,
@@ -95,6 +96,7 @@ async fn create(hub: &Hub, create: project::Create) -> Result<u8, Failure> {
         contact: about.contact.unwrap_or_default(),
         institution: about.institution.unwrap_or_default(),
         expires: about.expires.map(|expires| expires.seen_from(hub.now)),
+        default_site,
         owner,
     };
     let change = Change::create(HERE.path(), &new).mode(create.planned.into());
@@ -108,6 +110,7 @@ async fn create(hub: &Hub, create: project::Create) -> Result<u8, Failure> {
 async fn change(hub: &Hub, change: project::Change) -> Result<u8, Failure> {
     let id = hub.id(HERE, &change.one.which).await?;
     let about = change.about;
+    let default_site = site(hub, about.default_site.as_deref()).await?;
     let patch = ProjectPatch {
         name: change.name,
         kind: about.kind.map(Into::into),
@@ -115,6 +118,7 @@ async fn change(hub: &Hub, change: project::Change) -> Result<u8, Failure> {
         contact: about.contact,
         institution: about.institution,
         expires: about.expires.map(|expires| expires.seen_from(hub.now)),
+        default_site,
     };
     let change = Change::patch(HERE.one(id), &patch).mode(change.planned.into());
     hub.carry_out::<Project>(&Deed {
@@ -122,4 +126,11 @@ async fn change(hub: &Hub, change: project::Change) -> Result<u8, Failure> {
         done: "changed",
     })
     .await
+}
+
+async fn site(hub: &Hub, site: Option<&str>) -> Result<Option<SiteId>, Failure> {
+    match site {
+        Some(site) => Ok(Some(SiteId(hub.id(Sites, site).await?))),
+        None => Ok(None),
+    }
 }

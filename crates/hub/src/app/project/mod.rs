@@ -10,6 +10,7 @@ use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::user::Account;
 use renkei_types::action::Action;
 use renkei_types::freeze::{Freeze, NewFreeze};
+use renkei_types::global_ip::GlobalIp;
 use renkei_types::id::{MemberId, OrganizationId, ProjectId, UserId};
 use renkei_types::member::Member;
 use renkei_types::name::Name;
@@ -19,11 +20,13 @@ use renkei_types::page::Page;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::{NewProject, Project, ProjectPatch};
 use renkei_types::role::Role;
+use renkei_types::segment::Segment;
 use uuid::Uuid;
 
 use super::decision::{Decision, Draft};
 use super::list::Paging;
 use super::operation::Recorded;
+use super::subject::Subject;
 use super::{Answer, App, Asked, Versioned};
 
 pub use self::tenant::Tenant;
@@ -39,15 +42,29 @@ pub struct Projects {
     pub organization: Option<OrganizationId>,
 }
 
-/// What else is in a project, which therefore cannot be deleted. Members and quotas are not counted: they go with it.
-///
-/// Nothing else can be in a project yet. Whatever comes to be in one is looked for here, in live rows, and touches the
-/// project's row when it is made.
-fn what_is_left(_project: ProjectId) -> Option<Object> {
-    None
-}
-
 impl App {
+    /// What else is in a project, which therefore cannot be deleted. Members and quotas are not counted: they go with it. Whatever
+    /// comes to be in one is looked for here, in live rows, and touches the project's row when it is made.
+    async fn what_is_left(&self, project: ProjectId) -> Result<Option<Object>, Problem> {
+        let segment = self.first_of::<Segment>(project).await?;
+        let address = self.first_of::<GlobalIp>(project).await?;
+        Ok(segment.or(address))
+    }
+
+    async fn first_of<S: Subject>(&self, project: ProjectId) -> Result<Option<Object>, Problem> {
+        let rows = self
+            .store
+            .state
+            .scan::<S>("project", &project.to_string(), None, 1)
+            .await;
+        let rows = rows.map_err(|error| super::state(&error))?;
+        Ok(rows.first().map(|row| Object {
+            noun: S::NOUN.to_owned(),
+            id: row.value.id(),
+            name: row.value.name(),
+        }))
+    }
+
     /// Those that the caller may see, in the order of their names.
     pub async fn projects(&self, asked: &Asked, filter: &Projects, paging: &Paging) -> Result<Page<Project>, Problem> {
         asked.may(Action::ProjectRead, &Resource::List)?;
@@ -136,6 +153,7 @@ impl App {
             let problem = Problem::new(ProblemKind::Invalid, "`expires` is over already").field("expires");
             return Err(problem.hint("leave it away for a project without an end"));
         }
+        self.is_a_site("default_site", new.default_site).await?;
         self.project_name_is_free(&new.name, None).await?;
         let owner = self.first_owner(asked, new.owner).await?;
         let new = new.clone();
@@ -148,6 +166,7 @@ impl App {
             contact: new.contact,
             institution: new.institution,
             expires: new.expires,
+            default_site: new.default_site,
             created: asked.now,
             freeze: None,
         };
@@ -191,18 +210,23 @@ impl App {
         if let Some(name) = &patch.name {
             self.project_name_is_free(name, Some(id)).await?;
         }
-        let (patch, was) = (patch.clone(), old.value.clone());
+        self.is_a_site("default_site", patch.default_site).await?;
+        let (asked_for, was) = (patch.clone(), old.value.clone());
         let new = Project {
-            name: patch.name.unwrap_or(was.name),
-            kind: patch.kind.unwrap_or(was.kind),
-            description: patch.description.unwrap_or(was.description),
-            contact: patch.contact.unwrap_or(was.contact),
-            institution: patch.institution.unwrap_or(was.institution),
-            expires: patch.expires.or(was.expires),
+            name: asked_for.name.unwrap_or(was.name),
+            kind: asked_for.kind.unwrap_or(was.kind),
+            description: asked_for.description.unwrap_or(was.description),
+            contact: asked_for.contact.unwrap_or(was.contact),
+            institution: asked_for.institution.unwrap_or(was.institution),
+            expires: asked_for.expires.or(was.expires),
+            default_site: asked_for.default_site.or(was.default_site),
             ..was
         };
         let mut draft = Draft::new();
         tenant.expect(&mut draft);
+        if let Some(site) = patch.default_site {
+            self.default_segment_moves(asked, &mut draft, (id, site)).await?;
+        }
         let changed = Recorded { asked, verb }.change(&mut draft, old, new)?;
         Ok(draft.answer(changed))
     }
@@ -212,7 +236,7 @@ impl App {
         let verb = Action::ProjectWrite;
         tenant.may(asked, verb)?;
         asked.unchanged(tenant.project.version)?;
-        if let Some(left) = what_is_left(id) {
+        if let Some(left) = self.what_is_left(id).await? {
             let project = &tenant.project.value.name;
             let title = format!("project `{project}` still has {} `{}`", left.noun, left.name);
             return Err(Problem::new(ProblemKind::Conflict, title).hint("delete first what is in it"));

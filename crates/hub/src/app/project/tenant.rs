@@ -7,9 +7,11 @@ use renkei_types::id::{OrganizationId, ProjectId, SiteId};
 use renkei_types::organization::Organization;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::Project;
+use uuid::Uuid;
 
 use super::NOUN;
 use crate::app::decision::Draft;
+use crate::app::subject::Subject;
 use crate::app::{App, Asked};
 
 /// A project with the organization that it is in: both decide what may be done in it.
@@ -72,6 +74,26 @@ impl App {
             .await;
         let organization = organization.map_err(|problem| hidden(problem, id))?;
         Ok(Tenant { project, organization })
+    }
+
+    /// Something that is in a project, with that project, if the caller may do this in it. Whoever may not know of it reads the same
+    /// as if there were none.
+    pub(in crate::app) async fn in_project<S: Subject>(
+        &self,
+        asked: &Asked,
+        action: Action,
+        id: Uuid,
+    ) -> Result<(Tenant, Stored<S>), Problem> {
+        let hidden = |problem: Problem| match problem.kind {
+            ProblemKind::NotFound => crate::app::missing(S::NOUN, id),
+            _ => problem,
+        };
+        asked.actor()?;
+        let found = self.get::<S>(S::NOUN, id).await?;
+        let project = found.value.project().ok_or_else(|| crate::app::missing(S::NOUN, id))?;
+        let tenant = self.tenant(project).await.map_err(hidden)?;
+        tenant.may(asked, action).map_err(hidden)?;
+        Ok((tenant, found))
     }
 
     /// Refuses what the caller may not do in a project, if there is one.

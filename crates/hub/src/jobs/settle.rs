@@ -1,0 +1,32 @@
+//! Gives a site's gateway that is new all segments of the site.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use renkei_types::id::{HostId, SiteId};
+use renkei_types::problem::Problem;
+use renkei_types::site::Site;
+
+use crate::app::App;
+
+/// The gateways that have got all. Whatever changes later is written to them by whoever changes it.
+#[derive(Clone, Debug, Default)]
+pub struct Settle {
+    done: BTreeMap<SiteId, HostId>,
+}
+
+impl Settle {
+    /// Looks at every site.
+    pub async fn run(&mut self, app: &App, now: Timestamp) -> Result<(), Problem> {
+        let sites = app.store.state.all::<Site>(None, 1000).await;
+        for site in sites.map_err(|error| crate::app::state(&error))? {
+            let Some(gateway) = site.value.gateway else { continue };
+            if self.done.get(&site.value.id) == Some(&gateway) {
+                continue;
+            }
+            app.settle_segments(site.value.id, now).await?;
+            self.done.insert(site.value.id, gateway);
+        }
+        Ok(())
+    }
+}
