@@ -62,7 +62,8 @@ cases! {
     sign_in: a_hundred_guesses_at_once_are_few a_wrong_name_looks_like_a_wrong_password a_disabled_user_does_not_come_in
         a_new_password_ends_the_sessions the_current_password_cannot_be_guessed;
     rights: a_freeze_stops_changes_and_tells_why a_frozen_token_is_not_its_user an_expired_project_can_only_be_read
-        a_token_for_one_project_knows_nothing_else a_token_does_what_its_scopes_say the_last_one_stays;
+        a_token_for_one_project_knows_nothing_else a_token_does_what_its_scopes_say the_last_one_stays
+        a_member_may_leave;
     audit: every_change_is_one_event;
     hostile: a_body_is_bounded_and_json a_wrong_value_is_named a_wrong_parameter_is_named junk_in_headers_is_refused
         idle_connections_are_in_nobodys_way;
