@@ -20,6 +20,7 @@ pub mod mdx;
 pub mod member;
 pub mod operation;
 pub mod organization;
+pub mod place;
 pub mod preset;
 pub mod project;
 pub mod queue;
