@@ -1,6 +1,7 @@
 //! The native API under `/api/v1`, one file a noun, and in `mdx` that of mdx. Handlers turn HTTP into a call of [`App`] and its answer into HTTP;
 //! they decide nothing.
 
+pub(crate) mod agents;
 mod answer;
 mod asking;
 mod docs;
@@ -93,6 +94,9 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(preset::show, preset::change, preset::delete))
         .routes(routes!(image::list))
         .routes(routes!(image::show, image::delete))
+        .routes(routes!(site::invite))
+        .routes(routes!(site::recovery))
+        .routes(routes!(site::recovered))
         .routes(routes!(operation::list))
         .routes(routes!(operation::show))
         .routes(routes!(event::list))
