@@ -123,7 +123,14 @@ mod tests {
         ] {
             assert_eq!(name_in(url).unwrap(), name);
         }
-        for url in ["http://hub", "hub:8471", "", "https://", "https://hub/x", "https://hub/?x"] {
+        for url in [
+            "http://hub",
+            "hub:8471",
+            "",
+            "https://",
+            "https://hub/x",
+            "https://hub/?x",
+        ] {
             assert!(name_in(url).is_err(), "{url}");
         }
     }

@@ -29,7 +29,9 @@ pub(super) fn acceptor(authority: Arc<Authority>, names: Vec<String>) -> Result<
         made: Mutex::new(None),
     };
     // What cannot be made is told now, not to the first agent.
-    shown.fresh(Timestamp::now()).map_err(|why| ServeError::Authority(why))?;
+    shown
+        .fresh(Timestamp::now())
+        .map_err(|why| ServeError::Authority(why))?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?
@@ -69,7 +71,9 @@ impl Shown {
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shown").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Shown")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -125,7 +125,10 @@ pub(crate) async fn watch(hub: Hub) {
         };
         match changed.await {
             Ok(changed) => hub.agents.wake(&changed),
-            Err(error) => tracing::debug!(error = crate::problem::chain(&error), "manifests cannot be looked at now"),
+            Err(error) => tracing::debug!(
+                error = crate::problem::chain(&error),
+                "manifests cannot be looked at now"
+            ),
         }
         tokio::time::sleep(TOGETHER).await;
     }
@@ -134,6 +137,8 @@ pub(crate) async fn watch(hub: Hub) {
 /// The ids of rows that have another version than at the last look.
 async fn changed<N: Noun>(hub: &Hub, known: &mut HashMap<Uuid, u64>) -> Result<HashSet<Uuid>, StateError> {
     let versions = hub.app.store.state.versions::<N>().await?;
-    let fresh = versions.into_iter().filter(|(id, version)| known.insert(*id, *version) != Some(*version));
+    let fresh = versions
+        .into_iter()
+        .filter(|(id, version)| known.insert(*id, *version) != Some(*version));
     Ok(fresh.map(|(id, _)| id).collect())
 }

@@ -186,12 +186,7 @@ impl App {
     }
 
     /// The host that has joined with this key before.
-    async fn joined_before(
-        &self,
-        host: HostId,
-        invitation: &Invitation,
-        request: &Request,
-    ) -> Result<Host, Problem> {
+    async fn joined_before(&self, host: HostId, invitation: &Invitation, request: &Request) -> Result<Host, Problem> {
         if invitation.key_hash.as_ref() != Some(&request.key_hash()) {
             return Err(refused("this token was used before"));
         }

@@ -64,7 +64,10 @@ impl Card {
     pub async fn heard(&mut self, app: &App, now: Timestamp) -> Result<(), Ended> {
         let written = self.row.as_ref().map(|row| row.value.heard);
         let stale = written.is_none_or(|written| now >= written + EVERY);
-        let listed = self.row.as_ref().is_none_or(|row| row.value.listed != self.value.listed);
+        let listed = self
+            .row
+            .as_ref()
+            .is_none_or(|row| row.value.listed != self.value.listed);
         if self.fresh || stale || listed {
             self.changed(app, now).await?;
         }
@@ -188,4 +191,3 @@ fn blank(host: HostId, site: SiteId) -> Contact {
         holding: None,
     }
 }
-

@@ -128,11 +128,7 @@ impl<T> ExtendLast<T> for Vec<T> {
 }
 
 /// What is meant for a machine in this generation, if that is what the rows say.
-async fn machine(
-    app: &App,
-    (vm, entry): (VmId, &Entry),
-    now: Timestamp,
-) -> Result<Option<MachineIntent>, Problem> {
+async fn machine(app: &App, (vm, entry): (VmId, &Entry), now: Timestamp) -> Result<Option<MachineIntent>, Problem> {
     let row = read::<VmRow>(app, vm.0).await?;
     let Some(row) = row.filter(|row| row.vm.meant.generation == entry.generation) else {
         // A copy that is left over somewhere is destroyed whatever has become of the machine.

@@ -36,7 +36,10 @@ pub(super) async fn greet(
 ) -> Result<(Open, u16), Ended> {
     let version = version(hello)?;
     if hello.host != host {
-        let why = format!("the agent says that it is host {}, its certificate is that of {host}", hello.host);
+        let why = format!(
+            "the agent says that it is host {}, its certificate is that of {host}",
+            hello.host
+        );
         return Err(Ended::because(why));
     }
     let mut card = Card::new((hub, host), hello, now);
@@ -63,7 +66,9 @@ pub(super) async fn greet(
             return Ok((open, version));
         }
     }
-    Err(Ended::because("others keep changing what is known of this host: try again"))
+    Err(Ended::because(
+        "others keep changing what is known of this host: try again",
+    ))
 }
 
 /// The host, if what the agent says of it is new.

@@ -31,9 +31,9 @@ use renkei_types::site::Site;
 use uuid::Uuid;
 
 use self::contact::Card;
-pub(crate) use self::recovery::raise as raise_epoch;
 use self::fill::{Known, Page};
 use self::hello::greet;
+pub(crate) use self::recovery::raise as raise_epoch;
 use crate::app::App;
 
 /// A manifest that was not confirmed for so long is sent again, whole.
@@ -263,12 +263,7 @@ impl Open {
         Ok(())
     }
 
-    async fn refused(
-        &mut self,
-        app: &App,
-        (held, why): (Held, &str),
-        now: Timestamp,
-    ) -> Result<Vec<FromHub>, Ended> {
+    async fn refused(&mut self, app: &App, (held, why): (Held, &str), now: Timestamp) -> Result<Vec<FromHub>, Ended> {
         tracing::warn!(host = %self.host, version = held.version, why, "an agent refused a manifest");
         self.holds(app, &held, now).await?;
         // Whatever it was, all of it is sent anew: what it follows is known now.

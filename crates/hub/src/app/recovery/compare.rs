@@ -125,7 +125,10 @@ pub fn mend(row: &VmRow, seen: &Seen, now: Timestamp) -> Mended {
         }
     };
     // Copies elsewhere become unknown: kept, and an operator's to decide about.
-    let others = [row.vm.host, row.vm.leaving].into_iter().flatten().filter(|other| *other != host);
+    let others = [row.vm.host, row.vm.leaving]
+        .into_iter()
+        .flatten()
+        .filter(|other| *other != host);
     manifests.extend(others.map(|other| (other, (vm, Change::Remove))));
     manifests.push((host, (vm, part)));
     new.vm.host = Some(host);

@@ -75,7 +75,10 @@ impl App {
         let key = site.to_string();
         let hosts = self.every::<Host>("site", &key).await?;
         let contacts = self.every::<Contact>("site", &key).await?;
-        let contacts: BTreeMap<_, _> = contacts.into_iter().map(|contact| (contact.value.host, contact)).collect();
+        let contacts: BTreeMap<_, _> = contacts
+            .into_iter()
+            .map(|contact| (contact.value.host, contact))
+            .collect();
         let mut rows = BTreeMap::new();
         for host in &hosts {
             for row in self.every::<VmRow>("host", &VmRow::host_key(host.value.id)).await? {
@@ -116,7 +119,8 @@ impl App {
         if !missing.is_empty() {
             let title = format!("not all hosts have told what they hold: {}", missing.join(", "));
             let problem = Problem::new(ProblemKind::Conflict, title);
-            return Err(problem.hint("wait until they are connected; if one is off for good, fence it: `renkei host fenced HOST`"));
+            return Err(problem
+                .hint("wait until they are connected; if one is off for good, fence it: `renkei host fenced HOST`"));
         }
         let mut draft = Draft::new();
         let mut changes = Vec::new();
@@ -127,7 +131,8 @@ impl App {
             };
             let mut done = mend(&row.value, &seen, asked.now);
             changes.append(&mut done.manifests);
-            self.close_operation(&mut draft, (&row.value, &mut done.row), asked).await?;
+            self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
+                .await?;
             mended.insert(told.vm, done.row);
         }
         self.unpin(&mut all.rows, &mut mended).await?;
@@ -203,7 +208,12 @@ impl App {
     }
 
     /// Every host gets a manifest of the new epoch, whether it differs or not: what it holds was never issued.
-    async fn anew(&self, batch: &mut Batch, all: &Recovering, changes: Vec<(HostId, (VmId, Change))>) -> Result<(), Problem> {
+    async fn anew(
+        &self,
+        batch: &mut Batch,
+        all: &Recovering,
+        changes: Vec<(HostId, (VmId, Change))>,
+    ) -> Result<(), Problem> {
         for host in &all.hosts {
             let old = self.manifest(host.value.id).await?;
             let mut new: Manifest = old.value.clone();
@@ -236,7 +246,9 @@ impl Recovering {
             }
         }
         let rows = self.rows.values().map(|row| &row.value);
-        compare(rows, seen, |host| listed(&self.contacts, &self.recovery).any(|(listed, _)| listed == host))
+        compare(rows, seen, |host| {
+            listed(&self.contacts, &self.recovery).any(|(listed, _)| listed == host)
+        })
     }
 }
 
