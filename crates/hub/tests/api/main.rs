@@ -19,7 +19,7 @@ mod table;
 mod upgrade;
 mod world;
 
-use mdx::{looking as mdx_looking, session as mdx_session, transport as mdx_transport};
+use mdx::{checklist as mdx_checklist, looking as mdx_looking, session as mdx_session, transport as mdx_transport};
 use renkei_store::DatabaseUrl;
 use renkei_testkit::Postgres;
 
@@ -70,6 +70,7 @@ cases! {
     mdx_session: a_login_gives_a_signed_token old_tokens_stay_valid_beside_new_ones a_token_is_renewed_however_it_is_shown
         a_wrong_password_is_a_bad_request_and_counts a_password_that_was_given_must_be_changed_first
         what_ends_a_session_ends_its_tokens a_frozen_user_is_told_why;
+    mdx_checklist: a_client_renews_its_token_after_every_call rules_and_mappings_are_made_and_taken_away;
     mdx_looking: a_machine_is_shown_as_the_portal_does what_clients_index_is_an_array
         rules_and_mappings_are_shown_as_the_portal_does a_project_is_shown_with_its_catalog;
     mdx_transport: both_forms_of_a_path_are_the_same a_body_is_read_whatever_it_is_said_to_be
