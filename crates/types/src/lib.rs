@@ -61,8 +61,6 @@ pub mod project;
 #[cfg(feature = "api")]
 pub mod quota;
 #[cfg(feature = "api")]
-pub mod recovery;
-#[cfg(feature = "api")]
 pub mod role;
 #[cfg(feature = "api")]
 pub mod segment;

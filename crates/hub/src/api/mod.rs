@@ -1,13 +1,16 @@
 //! The native API under `/api/v1`, one file a noun, and in `mdx` that of mdx. Handlers turn HTTP into a call of [`App`] and its answer into HTTP;
 //! they decide nothing.
 
-pub(crate) mod agents;
+mod acl;
 mod answer;
 mod asking;
+mod dnat;
 mod docs;
 mod event;
+mod global_ip;
 mod health;
 mod image;
+mod lease;
 mod mdx;
 mod member;
 mod operation;
@@ -16,6 +19,7 @@ mod preset;
 mod project;
 mod quota;
 mod request_id;
+mod segment;
 mod session;
 mod site;
 mod template;
@@ -87,6 +91,20 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(token::freeze, token::thaw))
         .routes(routes!(site::list, site::create))
         .routes(routes!(site::show, site::change, site::delete))
+        .routes(routes!(segment::list, segment::create))
+        .routes(routes!(segment::show, segment::change, segment::delete))
+        .routes(routes!(lease::list, lease::create))
+        .routes(routes!(lease::show, lease::delete))
+        .routes(routes!(acl::list, acl::create))
+        .routes(routes!(acl::list_of_project))
+        .routes(routes!(acl::audit))
+        .routes(routes!(acl::show, acl::replace, acl::delete))
+        .routes(routes!(dnat::list, dnat::create))
+        .routes(routes!(dnat::show, dnat::replace, dnat::delete))
+        .routes(routes!(global_ip::list_of_site, global_ip::add))
+        .routes(routes!(global_ip::show, global_ip::remove))
+        .routes(routes!(global_ip::list, global_ip::take))
+        .routes(routes!(global_ip::give_back))
         .routes(routes!(template::list, template::create))
         .routes(routes!(template::show, template::change, template::delete))
         .routes(routes!(template::publish, template::unpublish))
@@ -94,9 +112,6 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(preset::show, preset::change, preset::delete))
         .routes(routes!(image::list))
         .routes(routes!(image::show, image::delete))
-        .routes(routes!(site::invite))
-        .routes(routes!(site::recovery))
-        .routes(routes!(site::recovered))
         .routes(routes!(operation::list))
         .routes(routes!(operation::show))
         .routes(routes!(event::list))

@@ -68,6 +68,27 @@ impl App {
             .await
     }
 
+    /// One, for those who run its site and for the project that has it.
+    pub async fn global_ip(&self, asked: &Asked, id: GlobalIpId) -> Result<Versioned<GlobalIp>, Problem> {
+        asked.actor()?;
+        let found = self.get::<GlobalIp>(GlobalIpId::NOUN, id.0).await?;
+        if asked
+            .may(Action::GlobalIpRead, &Resource::Site(found.value.site))
+            .is_err()
+        {
+            let project = found
+                .value
+                .project
+                .ok_or_else(|| super::missing(GlobalIpId::NOUN, id.0))?;
+            let may = self.project_may(asked, Action::GlobalIpRead, project).await;
+            may.map_err(|problem| match problem.kind {
+                ProblemKind::NotFound => super::missing(GlobalIpId::NOUN, id.0),
+                _ => problem,
+            })?;
+        }
+        Ok(found.into())
+    }
+
     /// Those that a project could map now, in their order: its own that lead nowhere, and as many free ones of its default site as its
     /// quota there lets it take.
     pub async fn assignable(&self, asked: &Asked, project: ProjectId) -> Result<Vec<IpAddr>, Problem> {

@@ -31,7 +31,7 @@ fn schemathesis_finds_no_answer_outside_the_document() {
     // PostgreSQL takes fewer texts and numbers than the others.
     let server = Postgres::start().unwrap();
     run(postgres(&server), async |running| {
-        let world = World::new(running).await;
+        let world = World::with_networks(running).await;
         let document = serde_json::to_string(&with_examples(&world)).unwrap();
         std::fs::write(folder.path().join("openapi.json"), document).unwrap();
         std::fs::write(folder.path().join("schemathesis.toml"), SETTINGS).unwrap();

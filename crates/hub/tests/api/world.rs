@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::hub::Running;
+use crate::networks::Networks;
 
 /// The password of `member`.
 pub const PASSWORD: &str = "nine gates of rain";
@@ -50,6 +51,8 @@ pub struct World {
     /// An image of `lab` that no template needs.
     pub image: ImageId,
     pub preset: PresetId,
+    /// Only there for those who ask for them with [`World::with_networks`].
+    pub networks: Networks,
     /// A token of `member`, for a program.
     pub token: TokenId,
     pub users: BTreeMap<&'static str, UserId>,
@@ -68,6 +71,7 @@ impl World {
             template: TemplateId(Uuid::now_v7()),
             image: ImageId(Uuid::now_v7()),
             preset: PresetId(Uuid::now_v7()),
+            networks: Networks::new(),
             token: TokenId(Uuid::now_v7()),
             users: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -76,6 +80,15 @@ impl World {
         world.places(&mut batch);
         world.catalog(&mut batch);
         world.happenings(&mut batch);
+        world.store().state.commit(batch).await.unwrap();
+        world
+    }
+
+    /// Also with what `lab` has of networks.
+    pub async fn with_networks(running: Running) -> Self {
+        let world = Self::new(running).await;
+        let mut batch = Batch::new();
+        world.networks.insert(&mut batch, (world.project, world.site));
         world.store().state.commit(batch).await.unwrap();
         world
     }
@@ -104,7 +117,7 @@ impl World {
     /// A path with its parameters filled in.
     pub fn path(&self, template: &str) -> String {
         let mut path = template.to_owned();
-        for name in ["id", "site", "user", "name"] {
+        for name in ["id", "site", "user", "name", "address"] {
             path = path.replace(&format!("{{{name}}}"), &self.parameter(template, name));
         }
         path
@@ -123,6 +136,12 @@ impl World {
             ("id", Some("templates")) => self.template.to_string(),
             ("id", Some("images")) => self.image.to_string(),
             ("id", Some("presets")) => self.preset.to_string(),
+            ("id", Some("segments")) => self.networks.segment.to_string(),
+            ("id", Some("leases")) => self.networks.lease.to_string(),
+            ("id", Some("acls")) => self.networks.acl.to_string(),
+            ("id", Some("dnats")) => self.networks.dnat.to_string(),
+            ("id", Some("global-ips")) => self.networks.free.to_string(),
+            ("address", _) => self.networks.taken.to_string(),
             _ => String::new(),
         }
     }
@@ -186,10 +205,11 @@ impl World {
         });
         let limit = Amounts {
             vms: 4,
+            segments: 4,
+            global_ips: 4,
             ..Amounts::default()
         };
         batch.insert(&QuotaRow {
-            called: "lab at kashiwa".to_owned(),
             id: QuotaId(Uuid::now_v7()),
             project: self.project,
             site: self.site,

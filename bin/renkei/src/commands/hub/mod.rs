@@ -13,7 +13,6 @@ mod plan;
 mod profile;
 mod project;
 mod quota;
-mod recovery;
 mod resolve;
 mod session;
 mod site;

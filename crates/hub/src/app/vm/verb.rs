@@ -32,13 +32,11 @@ pub enum Verb {
     Destroy,
     /// The hub's own: a spot machine gives way.
     Deallocate,
-    /// The hub's own: its disk moves to another host, as the one that has it is being emptied.
-    Move,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Deploy,
         Self::Clone,
         Self::PowerOn,
@@ -52,7 +50,6 @@ impl Verb {
         Self::Save,
         Self::Destroy,
         Self::Deallocate,
-        Self::Move,
     ];
 
     /// As operations have it.
@@ -71,7 +68,6 @@ impl Verb {
             Self::Save => "vm:save",
             Self::Destroy => "vm:destroy",
             Self::Deallocate => "vm:deallocate",
-            Self::Move => "vm:move",
         }
     }
 
@@ -84,7 +80,7 @@ impl Verb {
     pub fn limit(self) -> Option<SignedDuration> {
         match self {
             Self::Deploy | Self::Clone => Some(SignedDuration::from_mins(30)),
-            Self::Save | Self::Move => Some(SignedDuration::from_hours(2)),
+            Self::Save => Some(SignedDuration::from_hours(2)),
             Self::Destroy => None,
             Self::PowerOn
             | Self::Shutdown
