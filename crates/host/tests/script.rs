@@ -162,5 +162,5 @@ fn a_script_is_written_by_hand() {
             .at(Verb::PowerOff)
             .times(2)
     );
-    assert_eq!(script.capacity, Script::default().capacity);
+    assert_eq!(script.capacity, None);
 }

@@ -24,6 +24,9 @@ pub struct Kept {
     pub segments: BTreeMap<SegmentId, SegmentIntent>,
     /// What was done about machines.
     pub marks: BTreeMap<VmId, Marks>,
+    /// What was last meant for machines that are no longer named and may still be here, without their user data.
+    #[serde(default)]
+    pub unnamed: BTreeMap<VmId, MachineIntent>,
     /// The start of the host in which the hub last knew all that there is here.
     #[serde(default)]
     pub boot_id: String,

@@ -78,10 +78,12 @@ fn manifest(is: Held, follows: Held, intents: &[MachineIntent]) -> Manifest {
 }
 
 fn reports(frames: &[FromAgent]) -> Vec<&Report> {
-    let report = |frame| match frame {
-        &FromAgent::Report(ref report) => Some(report),
-        _ => None,
-    };
+    fn report(frame: &FromAgent) -> Option<&Report> {
+        match frame {
+            FromAgent::Report(report) => Some(report),
+            _ => None,
+        }
+    }
     frames.iter().filter_map(report).collect()
 }
 
@@ -200,6 +202,13 @@ fn what_no_manifest_names_is_kept_and_told_as_unknown() {
     let listing = bench.connect();
     let seen = &reports(&listing)[0].machines[0];
     assert!(!seen.known && seen.there && seen.generation == Generation(1));
+    assert_eq!(seen.record.as_deref(), Some(&intent(1, Part::Run)));
+    // Nor is it forgotten what it is made of when the agent's memory is lost.
+    bench.keep = MemoryKeep::default();
+    bench.agent = agent(&bench.fake, &bench.keep, "boot");
+    let listing = bench.connect();
+    let record = reports(&listing)[0].machines[0].record.clone().unwrap();
+    assert_eq!((record.vcpus, &record.name[..]), (1, "trial"));
 }
 
 #[test]
@@ -276,10 +285,10 @@ fn after_a_start_of_the_host_machines_wait_for_the_hub() {
 #[test]
 fn a_driver_that_sees_nothing_does_not_make_machines_look_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let fake = Fake::in_folder(folder.path()).unwrap();
+    let mut fake = Fake::in_folder(folder.path()).unwrap();
     let mut agent = agent(&fake, &MemoryKeep::default(), "boot");
     std::fs::write(folder.path().join(renkei_host::fake::SCRIPT), "{").unwrap();
-    assert!(fake.clone().look(NOW).is_err());
+    assert!(fake.look(NOW).is_err());
     agent.connected(NOW);
     let (version, now) = (VERSION, NOW);
     assert_eq!(agent.frame(FromHub::Welcome { version, now }, NOW), []);

@@ -29,6 +29,14 @@ pub const MACHINES: &str = "machines.json";
 /// The file with the script, in the driver's folder. It is read at each look.
 pub const SCRIPT: &str = "fake.json";
 
+/// What a host has if nobody says.
+const HAS: Capacity = Capacity {
+    vcpus: 16,
+    memory_mib: 64 * 1024,
+    disk_gib: 1000,
+    gpus: 0,
+};
+
 /// A handle: its clones are the same host.
 #[derive(Clone, Debug)]
 pub struct Fake {
@@ -42,6 +50,7 @@ struct Inner {
     folder: Option<PathBuf>,
     neighbours: BTreeMap<HostId, Fake>,
     reason: String,
+    has: Capacity,
 }
 
 impl Fake {
@@ -67,6 +76,7 @@ impl Fake {
             folder,
             neighbours: BTreeMap::new(),
             reason: "machines are only pretended".to_owned(),
+            has: HAS,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -77,6 +87,13 @@ impl Fake {
     #[must_use]
     pub fn because(self, reason: &str) -> Self {
         reason.clone_into(&mut self.lock().reason);
+        self
+    }
+
+    /// Has this, unless the script says otherwise.
+    #[must_use]
+    pub fn having(self, capacity: Capacity) -> Self {
+        self.lock().has = capacity;
         self
     }
 
@@ -192,6 +209,10 @@ impl Fake {
 }
 
 impl Inner {
+    fn capacity(&self) -> Capacity {
+        self.script.capacity.unwrap_or(self.has)
+    }
+
     /// Machines are only as safe as a rename: they are pretended ones, which may be lost with the computer's power.
     fn save(&self) -> Result<(), DriverError> {
         let Some(folder) = &self.folder else { return Ok(()) };
@@ -238,7 +259,7 @@ impl Driver for Fake {
     }
 
     fn capacity(&self) -> Capacity {
-        self.lock().script.capacity
+        self.lock().capacity()
     }
 
     fn free_disk_gib(&mut self) -> u64 {
@@ -246,7 +267,7 @@ impl Driver for Fake {
         let disks = inner.world.machines.values().flat_map(|made| &made.machine.form.disks);
         let taken: u64 = disks.map(|disk| disk.gib).fold(0, u64::saturating_add);
         // Disks are thin: a tenth is written.
-        inner.script.capacity.disk_gib.saturating_sub(taken / 10)
+        inner.capacity().disk_gib.saturating_sub(taken / 10)
     }
 
     fn look(&mut self, now: Timestamp) -> Result<Vec<Machine>, DriverError> {

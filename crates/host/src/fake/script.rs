@@ -10,11 +10,12 @@ use crate::machine::Lasting;
 use crate::step::Verb;
 
 /// What a fake host has and how it behaves; the file `fake.json` for real processes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
-    /// What it has.
-    pub capacity: Capacity,
+    /// What it has, in place of what it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     /// The first that fits counts, for each kind of thing that it does.
     pub rules: Vec<Rule>,
     /// Whether networks become so.
@@ -82,21 +83,6 @@ pub struct Trouble {
     pub message: String,
     /// Whether a retry may help.
     pub lasting: Lasting,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            capacity: Capacity {
-                vcpus: 16,
-                memory_mib: 64 * 1024,
-                disk_gib: 1000,
-                gpus: 0,
-            },
-            rules: Vec::new(),
-            networks: Networks::default(),
-        }
-    }
 }
 
 impl Rule {

@@ -63,13 +63,21 @@ impl Pages {
             machines: kept.machines.clone(),
             segments: kept.segments.clone(),
             marks: kept.marks.clone(),
+            unnamed: kept.unnamed.clone(),
             boot_id: kept.boot_id.clone(),
         };
         new.machines
             .extend(pages.intents.into_iter().map(|intent| (intent.id, intent)));
         new.segments
             .extend(pages.networks.into_iter().map(|intent| (intent.id, intent)));
-        new.machines.retain(|id, _| machines.contains_key(id));
+        let dropped = new.machines.extract_if(.., |id, _| !machines.contains_key(id));
+        let without_data = |intent| MachineIntent {
+            user_data: None,
+            ..intent
+        };
+        new.unnamed
+            .extend(dropped.map(|(id, intent)| (id, without_data(intent))));
+        new.unnamed.retain(|id, _| !machines.contains_key(id));
         new.segments.retain(|id, _| segments.contains_key(id));
         for (id, generation) in &machines {
             if new.machines.get(id).map(|intent| intent.generation) != Some(*generation) {

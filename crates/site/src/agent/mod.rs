@@ -275,6 +275,8 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         if marks == self.kept.marks {
             return Ok(());
         }
+        // What nothing names and is not here any more has no marks: it is forgotten with them.
+        self.kept.unnamed.retain(|id, _| marks.contains_key(id));
         let before = std::mem::replace(&mut self.kept.marks, marks);
         let saved = self.keep.save(&self.kept);
         if saved.is_err() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use renkei_host::{Driver, Machine, Record};
-use renkei_types::agent::{FromAgent, MachineIntent, MachineSeen, Part};
+use renkei_host::{Driver, Form, Machine, Record};
+use renkei_types::agent::{DiskSource, FromAgent, MachineIntent, MachineSeen, Part};
 use renkei_types::id::VmId;
 use renkei_types::operation::Generation;
-use renkei_types::vm::{Fault, Power};
+use renkei_types::vm::{Fault, Power, Stop};
 
 use super::{Agent, Sight};
 use crate::keep::{Keep, Marks};
@@ -28,8 +28,8 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             seen.insert(*id, known.seen(machines.get(id)));
         }
         for (id, machine) in machines {
-            let marks = self.kept.marks.get(id);
-            seen.entry(*id).or_insert_with(|| unknown(machine, marks));
+            let last = (self.kept.marks.get(id), self.kept.unnamed.get(id));
+            seen.entry(*id).or_insert_with(|| unknown(machine, last));
         }
         // What was told as unknown and is gone.
         let before = self.sight.take().unwrap_or_default().machines;
@@ -87,6 +87,7 @@ impl Known<'_> {
             addresses: machine.map(|machine| machine.addresses.clone()).unwrap_or_default(),
             saved: machine.and_then(|machine| machine.saved.clone()),
             known: true,
+            record: None,
         }
     }
 }
@@ -98,8 +99,8 @@ fn fault(intent: &MachineIntent, message: &str) -> Fault {
     }
 }
 
-/// A machine that nothing names.
-fn unknown(machine: &Machine, marks: Option<&Marks>) -> MachineSeen {
+/// A machine that nothing names, with what was done and last meant when something did.
+fn unknown(machine: &Machine, (marks, meant): (Option<&Marks>, Option<&MachineIntent>)) -> MachineSeen {
     let reached = marks.and_then(|marks| marks.reached);
     MachineSeen {
         id: machine.id,
@@ -115,6 +116,40 @@ fn unknown(machine: &Machine, marks: Option<&Marks>) -> MachineSeen {
         addresses: machine.addresses.clone(),
         saved: machine.saved.clone(),
         known: false,
+        record: Some(Box::new(meant.cloned().unwrap_or_else(|| as_it_is(machine)))),
+    }
+}
+
+/// Nobody remembers what was meant: what it is would have been meant.
+fn as_it_is(machine: &Machine) -> MachineIntent {
+    let Form {
+        vcpus,
+        memory_mib,
+        disks,
+        adapters,
+    } = machine.form.clone();
+    MachineIntent {
+        id: machine.id,
+        generation: Generation(0),
+        part: Part::Run,
+        make: false,
+        project: machine.record.project,
+        name: machine.record.name.clone(),
+        power: machine.power,
+        stop: Stop::Shutdown,
+        reboots: 0,
+        resets: 0,
+        vcpus,
+        memory_mib,
+        disks,
+        adapters,
+        source: DiskSource::Template {
+            name: String::new(),
+            image: None,
+        },
+        key: String::new(),
+        user_data: None,
+        save: None,
     }
 }
 

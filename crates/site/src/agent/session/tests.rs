@@ -23,6 +23,7 @@ fn seen(number: u128) -> MachineSeen {
         addresses: BTreeMap::new(),
         saved: None,
         known: true,
+        record: None,
     }
 }
 
