@@ -25,6 +25,21 @@ pub struct HubConfig {
     /// Certificate and key; without them the API speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
+    /// Where hosts' agents come in; without it this hub takes none.
+    #[serde(default)]
+    pub agents: Option<AgentsConfig>,
+}
+
+/// The table `[hub.agents]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentsConfig {
+    /// Where it listens, always with TLS by the hub's own authority.
+    #[serde(default = "default_agents")]
+    pub listen: SocketAddr,
+    /// How hosts reach it, `https://HOST:PORT`; without it `https://` and where it listens.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 /// The table `[hub.tls]`.
@@ -52,12 +67,20 @@ impl HubConfig {
             master_key: None,
             connections: DEFAULT_CONNECTIONS,
             tls: None,
+            agents: None,
         }
     }
 }
 
 fn default_connections() -> NonZeroU32 {
     DEFAULT_CONNECTIONS
+}
+
+/// Agents of this machine only.
+pub const DEFAULT_AGENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8471);
+
+fn default_agents() -> SocketAddr {
+    DEFAULT_AGENTS
 }
 
 fn default_listen() -> SocketAddr {

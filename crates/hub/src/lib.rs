@@ -4,12 +4,14 @@
 //! over one database.
 
 pub mod admin;
+pub mod agents;
 pub mod api;
 pub mod app;
 mod certificate;
 pub mod config;
 mod connections;
 pub mod jobs;
+pub mod link;
 pub mod master_key;
 pub mod metrics;
 mod problem;
@@ -20,7 +22,9 @@ mod tls;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use uuid::Uuid;
 
+pub use self::agents::Agents;
 pub use self::serve::{Listening, ServeError, listen, listen_as, open};
 pub use self::tls::TlsError;
 use crate::app::App;
@@ -35,6 +39,9 @@ pub struct Hub {
     pub app: App,
     /// What it counts.
     pub metrics: Metrics,
+    /// Drawn at each start: who holds an agent's connection.
+    pub id: Uuid,
+    agents: Arc<agents::Watch>,
     stop: Arc<watch::Sender<bool>>,
     foreign: Arc<watch::Sender<Option<Foreign>>>,
 }
@@ -50,6 +57,8 @@ impl Hub {
         Self {
             app,
             metrics: Metrics::default(),
+            id: Uuid::now_v7(),
+            agents: Arc::default(),
             stop: Arc::new(watch::Sender::new(false)),
             foreign: Arc::new(watch::Sender::new(None)),
         }

@@ -23,6 +23,12 @@ pub struct Metrics {
     seconds: Histogram,
     connections: Gauge,
     turned_away: Counter,
+    /// Agents that are connected.
+    pub agents: Gauge,
+    /// Manifests that were sent to agents.
+    pub manifests: Counter,
+    /// Reports that agents have sent.
+    pub reports: Counter,
 }
 
 /// A connection that is counted until this is dropped.
@@ -56,12 +62,19 @@ impl Default for Metrics {
         registry.register("connections", "Connections that are open", connections.clone());
         let told = "Connections turned away because too many came from one address";
         registry.register("connections_turned_away", told, turned_away.clone());
+        let (agents, manifests, reports) = (Gauge::default(), Counter::default(), Counter::default());
+        registry.register("agents", "Agents that are connected to this hub", agents.clone());
+        registry.register("manifests", "Manifests sent to agents", manifests.clone());
+        registry.register("reports", "Reports heard of agents", reports.clone());
         Self {
             registry: Arc::new(registry),
             requests,
             seconds,
             connections,
             turned_away,
+            agents,
+            manifests,
+            reports,
         }
     }
 }

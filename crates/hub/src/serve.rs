@@ -9,9 +9,10 @@ use renkei_store::open::{DatabaseUrl, NotADatabase, OpenError};
 use tokio::net::TcpListener;
 
 use crate::Hub;
+use crate::agents::Agents;
 use crate::app::App;
 use crate::config::{DEFAULT_CONNECTIONS, HubConfig};
-use crate::connections::Door;
+use crate::connections::{Door, Tls};
 use crate::master_key::{self, NoMasterKey};
 use crate::tls::{self, Certificate, TlsError};
 
@@ -53,6 +54,15 @@ pub enum ServeError {
     /// There is no master key.
     #[error(transparent)]
     MasterKey(#[from] NoMasterKey),
+    /// The hub's authority cannot be had, and without it agents and hub would not know one another.
+    #[error("cannot take agents: {0}")]
+    Authority(String),
+    /// Agents could not find the hub there.
+    #[error("`{url}` is no address for agents: it is `https://HOST:PORT`")]
+    AgentsUrl {
+        /// What was told.
+        url: String,
+    },
     /// It must not listen there.
     #[error("will not listen on {address} without TLS: plain HTTP is for this machine only")]
     Plain {
@@ -87,6 +97,7 @@ pub struct Listening {
     listener: TcpListener,
     tls: Option<Certificate>,
     connections: NonZeroU32,
+    agents: Option<Agents>,
     hub: Hub,
 }
 
@@ -96,8 +107,13 @@ pub async fn listen_as(hub: Hub, config: &HubConfig) -> Result<Listening, ServeE
     if tls.is_none() && !config.listen.ip().is_loopback() {
         return Err(ServeError::Plain { address: config.listen });
     }
+    let agents = match &config.agents {
+        Some(agents) => Some(Agents::listen(&hub, agents).await?),
+        None => None,
+    };
     Ok(Listening {
         tls,
+        agents,
         connections: config.connections,
         ..bind(hub, config.listen).await?
     })
@@ -120,11 +136,24 @@ async fn bind(hub: Hub, address: SocketAddr) -> Result<Listening, ServeError> {
         listener,
         tls: None,
         connections: DEFAULT_CONNECTIONS,
+        agents: None,
         hub,
     })
 }
 
 impl Listening {
+    /// Takes agents too.
+    #[must_use]
+    pub fn with_agents(self, agents: Agents) -> Self {
+        let agents = Some(agents);
+        Self { agents, ..self }
+    }
+
+    /// Where agents find it, if it takes any.
+    pub fn agents_url(&self) -> Option<&str> {
+        self.agents.as_ref().map(|agents| agents.url.as_str())
+    }
+
     /// Where clients find it.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -138,11 +167,16 @@ impl Listening {
         let watch = tokio::spawn(crate::schema::watch(hub.clone()));
         let door = Door {
             listener: self.listener,
-            tls: self.tls.clone(),
+            tls: self.tls.clone().map(Tls::Files),
             connections: self.connections,
         };
         let certificate = tokio::spawn(tls::watch(self.tls, hub.clone()));
-        door.serve(crate::api::router(self.hub), &hub).await;
+        let agents = async {
+            if let Some(agents) = self.agents {
+                agents.serve(&hub).await;
+            }
+        };
+        tokio::join!(door.serve(crate::api::router(self.hub), &hub), agents);
         // Jobs stop by themselves; one that broke has been logged.
         let _ = jobs.await;
         let _ = watch.await;

@@ -69,6 +69,7 @@ fn rules(action: Action) -> &'static [(On, Needs)] {
 
         Action::MemberRead => &[(On::List, Known), (On::Project, READER)],
         Action::MemberWrite => &[(On::Project, OWNER)],
+        Action::MemberLeave => &[(On::Project, READER)],
 
         Action::QuotaRead => &[
             (On::List, Known),

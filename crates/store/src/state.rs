@@ -80,6 +80,14 @@ impl State {
         self.page(page).await
     }
 
+    /// The id and the version of every row: whoever watches many of them reads only those that have changed.
+    pub async fn versions<N: Noun>(&self) -> Result<Vec<(Uuid, u64)>, StateError> {
+        match &self.0 {
+            Implementation::Memory(memory) => memory.versions(&N::KIND),
+            Implementation::Sql(database) => sql::versions(database.pool(), &N::KIND).await,
+        }
+    }
+
     /// Does all of it or nothing.
     ///
     /// Once this was polled, the batch may be committed even if the future is dropped.

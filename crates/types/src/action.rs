@@ -45,6 +45,8 @@ actions! {
     MemberRead "member:read";
     /// Change the members of a project.
     MemberWrite "member:write";
+    /// Leave a project that one is a member of.
+    MemberLeave "member:leave";
     /// See limits and use.
     QuotaRead "quota:read";
     /// Set limits.

@@ -25,7 +25,9 @@ const SECRET: usize = 43;
 
 /// A text that is no such token. Never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token to join is `{PREFIX}`, {SECRET} letters and digits, a point and 64 hexadecimal digits: it was cut or mistyped")]
+#[error(
+    "a token to join is `{PREFIX}`, {SECRET} letters and digits, a point and 64 hexadecimal digits: it was cut or mistyped"
+)]
 pub struct NotAJoinToken;
 
 /// A one-time token. Shown once, by [`JoinToken::reveal`].
@@ -145,7 +147,10 @@ mod tests {
     fn a_token_is_read_back() {
         let token = JoinToken::new("a-_4".repeat(10) + "xyz", [7; 32]).unwrap();
         let text = token.reveal();
-        assert!(text.starts_with("rkj_a-_4") && text.ends_with(&"07".repeat(32)), "{text}");
+        assert!(
+            text.starts_with("rkj_a-_4") && text.ends_with(&"07".repeat(32)),
+            "{text}"
+        );
         assert_eq!(text.parse(), Ok(token));
         assert_eq!(format!("{:?}", text.parse::<JoinToken>()), "Ok(JoinToken(..))");
     }

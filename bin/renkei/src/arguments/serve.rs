@@ -21,6 +21,9 @@ pub struct Serve {
     /// Where the hub's API listens
     #[arg(long, value_name = "ADDRESS:PORT", requires = "database")]
     pub listen: Option<SocketAddr>,
+    /// Where hosts' agents come in [default: this hub takes none]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "database")]
+    pub agents: Option<SocketAddr>,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,

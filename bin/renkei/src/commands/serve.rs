@@ -51,6 +51,9 @@ fn serve(settings: ServeSettings, output: Output) -> Result<(), Failed> {
         let first = hub.first_administrator().await?;
         let listening = renkei_hub::listen_as(hub.clone(), &settings.hub).await?;
         tell(output, &format!("listening on {}", listening.url()));
+        if let Some(url) = listening.agents_url() {
+            tell(output, &format!("taking agents at {url}"));
+        }
         if let Some(password) = first {
             tell(
                 output,

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use renkei_hub::config::{DEFAULT_LISTEN, HubConfig};
+use renkei_hub::config::{AgentsConfig, DEFAULT_LISTEN, HubConfig};
 use serde::Deserialize;
 
 use crate::arguments::serve::{Log, Serve, Up};
@@ -82,6 +82,7 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
         (None, database) => HubConfig {
             listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
             master_key: typed.master_key,
+            agents: typed.agents.map(|listen| AgentsConfig { listen, url: None }),
             // clap asks for one of the two.
             ..HubConfig::over(database.unwrap_or_default())
         },
@@ -162,6 +163,8 @@ fn word(log: Log) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use renkei_hub::config::DEFAULT_AGENTS;
+
     use super::*;
 
     #[test]
@@ -181,9 +184,15 @@ mod tests {
             .replace("# master_key =", "master_key =")
             .replace("# [hub.tls]", "[hub.tls]")
             .replace("# certificate =", "certificate =")
-            .replace("# key =", "key =");
+            .replace("# key =", "key =")
+            .replace("# [hub.agents]", "[hub.agents]")
+            .replace("# listen =", "listen =")
+            .replace("# url =", "url =");
         let file: File = toml::from_str(&whole).unwrap();
         assert!(file.hub.tls.is_some() && file.hub.master_key.is_some());
+        let agents = file.hub.agents.unwrap();
+        assert_eq!(agents.listen, DEFAULT_AGENTS);
+        assert!(agents.url.is_some());
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub async fn set(
     ))
 }
 
-/// Takes a user out of the project, unless it is the last owner.
+/// Takes a user out of the project, unless it is the last owner. Whoever is a member may leave.
 #[utoipa::path(delete, path = "/api/v1/projects/{id}/members/{user}", tag = "members", operation_id = "member_delete",
     params(("id" = ProjectId, Path), ("user" = UserId, Path), PlanQuery, IfMatch),
     responses((status = 204), (status = 200, body = Plan), Refusals, ChangeRefusals))]

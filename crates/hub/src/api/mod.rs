@@ -2,6 +2,7 @@
 //! they decide nothing.
 
 mod acl;
+pub(crate) mod agents;
 mod answer;
 mod asking;
 mod dnat;
@@ -112,6 +113,9 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(preset::show, preset::change, preset::delete))
         .routes(routes!(image::list))
         .routes(routes!(image::show, image::delete))
+        .routes(routes!(site::invite))
+        .routes(routes!(site::recovery))
+        .routes(routes!(site::recovered))
         .routes(routes!(operation::list))
         .routes(routes!(operation::show))
         .routes(routes!(event::list))

@@ -1,16 +1,15 @@
 //! What the dialect of mdx reads. It has no pages to go on from, only pages by number, and wants a project's things whole.
 
 use renkei_policy::{Resource, resource};
+use renkei_store::Noun;
 use renkei_store::noun::template::PUBLIC;
 use renkei_store::noun::vm::VmRow;
-use renkei_store::{Noun, Stored};
 use renkei_types::acl::Acl;
 use renkei_types::action::Action;
 use renkei_types::dnat::Dnat;
-use renkei_types::global_ip::GlobalIp;
 use renkei_types::host::Host;
 use renkei_types::id::{AclId, DnatId, ProjectId, SegmentId, TemplateId, VmId};
-use renkei_types::operation::{Operation, OperationState};
+use renkei_types::operation::{Object, Operation, OperationState};
 use renkei_types::problem::Problem;
 use renkei_types::segment::Segment;
 use renkei_types::site::Site;
@@ -132,7 +131,7 @@ impl App {
         Ok(templates.into_iter().find(wanted))
     }
 
-    /// The networks of a project, the default one first, then in the order of their names.
+    /// The networks of a project that are there to stay, the default one first, then in the order of their names.
     pub async fn mdx_segments(&self, asked: &Asked, project: ProjectId) -> Result<Vec<Segment>, Problem> {
         let mut segments: Vec<Segment> = self.all_in(asked, Action::SegmentRead, project).await?;
         segments.retain(|segment| !segment.tombstone);
@@ -140,27 +139,11 @@ impl App {
         Ok(segments)
     }
 
-    /// One.
-    pub async fn mdx_segment(&self, asked: &Asked, id: SegmentId) -> Result<Segment, Problem> {
-        let segment = self.get::<Segment>(SegmentId::NOUN, id.0).await?.value;
-        let may = self.project_may(asked, Action::SegmentRead, segment.project).await;
-        may.map_err(|problem| hidden(problem, SegmentId::NOUN, id.0))?;
-        Ok(segment)
-    }
-
     /// The rules of a segment, in the order in which they were made.
     pub async fn mdx_acls(&self, asked: &Asked, segment: SegmentId) -> Result<Vec<Acl>, Problem> {
-        self.mdx_segment(asked, segment).await?;
+        self.segment(asked, segment).await?;
         let rows = self.every::<Acl>("segment", &segment.to_string()).await?;
         Ok(rows.into_iter().map(|row| row.value).collect())
-    }
-
-    /// One rule.
-    pub async fn mdx_acl(&self, asked: &Asked, id: AclId) -> Result<Acl, Problem> {
-        let acl = self.get::<Acl>(AclId::NOUN, id.0).await?.value;
-        let may = self.project_may(asked, Action::SegmentRead, acl.project).await;
-        may.map_err(|problem| hidden(problem, AclId::NOUN, id.0))?;
-        Ok(acl)
     }
 
     /// The mappings of a project, in the order in which they were made.
@@ -168,25 +151,17 @@ impl App {
         self.all_in(asked, Action::SegmentRead, project).await
     }
 
-    /// One mapping.
-    pub async fn mdx_dnat(&self, asked: &Asked, id: DnatId) -> Result<Dnat, Problem> {
-        let dnat = self.get::<Dnat>(DnatId::NOUN, id.0).await?.value;
-        let may = self.project_may(asked, Action::SegmentRead, dnat.project).await;
-        may.map_err(|problem| hidden(problem, DnatId::NOUN, id.0))?;
-        Ok(dnat)
-    }
-
-    /// The outside addresses of a project that lead nowhere yet.
-    pub async fn mdx_assignable(&self, asked: &Asked, project: ProjectId) -> Result<Vec<GlobalIp>, Problem> {
-        let mut addresses: Vec<GlobalIp> = self.all_in(asked, Action::SegmentRead, project).await?;
-        let dnats = self.every::<Dnat>("project", &project.to_string()).await?;
-        addresses.retain(|address| {
-            let leads =
-                |dnat: &Stored<Dnat>| (dnat.value.site, dnat.value.global_ip) == (address.site, address.address);
-            !dnats.iter().any(leads)
-        });
-        addresses.sort_by_key(|address| address.address);
-        Ok(addresses)
+    /// Whether an object of a network is still there, for the history, which tells of those that are gone too.
+    pub async fn mdx_is_there(&self, object: &Object) -> Result<bool, Problem> {
+        match object.noun.as_str() {
+            SegmentId::NOUN => Ok(self
+                .known::<Segment>(object.id)
+                .await?
+                .is_some_and(|segment| !segment.tombstone)),
+            AclId::NOUN => Ok(self.known::<Acl>(object.id).await?.is_some()),
+            DnatId::NOUN => Ok(self.known::<Dnat>(object.id).await?.is_some()),
+            _ => Ok(true),
+        }
     }
 
     /// All of a noun in a project.

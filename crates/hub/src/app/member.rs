@@ -83,7 +83,7 @@ impl App {
         self.decide(asked, || self.member_setting(asked, seat, role)).await
     }
 
-    /// Takes a user out of a project.
+    /// Takes a user out of a project; whoever is in one may leave it.
     pub async fn delete_member(&self, asked: &Asked, seat: Seat) -> Result<Answer<()>, Problem> {
         self.decide(asked, || self.member_deletion(asked, seat)).await
     }
@@ -168,7 +168,10 @@ impl App {
 
     async fn member_deletion(&self, asked: &Asked, seat: Seat) -> Result<Decision<()>, Problem> {
         let tenant = self.tenant(seat.project).await?;
-        tenant.may(asked, VERB)?;
+        match tenant.may(asked, VERB) {
+            Err(_) if asked.actor()?.user == seat.user => tenant.may(asked, Action::MemberLeave)?,
+            may => may?,
+        }
         let old = self.seated(&tenant, seat.user).await?;
         asked.unchanged(old.version)?;
         let mut draft = Draft::new();

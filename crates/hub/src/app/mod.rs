@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod audit;
+pub mod authority;
 mod catalog;
 pub mod decision;
 pub mod dnat;
@@ -12,6 +13,7 @@ mod draw;
 pub mod first;
 pub mod global_ip;
 pub mod image;
+pub mod invitation;
 pub mod jwt;
 pub mod lease;
 pub mod list;
@@ -20,10 +22,12 @@ pub mod mdx;
 pub mod member;
 pub mod operation;
 pub mod organization;
+pub mod place;
 pub mod preset;
 pub mod project;
 pub mod queue;
 pub mod quota;
+pub mod recovery;
 pub mod segment;
 pub mod session;
 mod signing_key;
@@ -37,7 +41,7 @@ pub mod user;
 pub mod verify;
 pub mod vm;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -74,6 +78,10 @@ pub struct App {
     keys: Arc<signing_key::Keys>,
     /// Whose tokens were renewed in the last seconds.
     standings: Arc<jwt::Standings>,
+    /// The hub's own authority, once it was read.
+    authority: Arc<authority::Remembered>,
+    /// Where this hub takes agents, once it does.
+    agents_url: Arc<OnceLock<String>>,
     /// Who waits for whom.
     queues: Arc<queue::Queues>,
     /// Where new ids come from.
@@ -221,6 +229,8 @@ impl App {
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             keys: Arc::default(),
             standings: Arc::default(),
+            authority: Arc::default(),
+            agents_url: Arc::default(),
             queues: Arc::default(),
             draws: Arc::default(),
         }

@@ -98,12 +98,21 @@ impl Subject for Member {
 impl Subject for QuotaRow {
     const NOUN: &'static str = "quota";
 
+    /// One that was set before it had a name is called by its site.
     fn name(&self) -> String {
-        self.site.to_string()
+        match self.called.as_str() {
+            "" => self.site.to_string(),
+            called => called.to_owned(),
+        }
     }
 
     fn shown(&self) -> Value {
-        json(self)
+        let mut shown = json(self);
+        if let Some(fields) = shown.as_object_mut() {
+            // It is no field of a quota, only its name.
+            fields.remove("called");
+        }
+        shown
     }
 
     fn project(&self) -> Option<ProjectId> {

@@ -129,33 +129,20 @@ impl App {
             if patch.administrator.is_some() || patch.enabled.is_some() {
                 asked.may(Action::UserAdminister, &Resource::User(id))?;
             }
-            self.decide(asked, || async {
-                let old = self.get::<Account>(NOUN, id.0).await?;
-                asked.unchanged(old.version)?;
+            self.change_account(asked, id, |user| {
                 let UserPatch {
                     full_name,
                     email,
                     administrator,
                     enabled,
                 } = patch.clone();
-                let user = &old.value.user;
-                let user = User {
+                User {
                     full_name: full_name.unwrap_or_else(|| user.full_name.clone()),
                     email: email.unwrap_or_else(|| user.email.clone()),
                     administrator: administrator.unwrap_or(user.administrator),
                     enabled: enabled.unwrap_or(user.enabled),
                     ..user.clone()
-                };
-                let new = Account {
-                    user,
-                    ..old.value.clone()
-                };
-                let mut draft = Draft::new();
-                if is_key_holder(&old.value) && !is_key_holder(&new) {
-                    self.another_administrator(&mut draft, id).await?;
                 }
-                draft.change(&old, &new);
-                Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
             })
             .await
         };
@@ -252,27 +239,37 @@ impl App {
         let answer = async {
             asked.may(Action::Freeze, &Resource::User(id))?;
             let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
-            self.decide(asked, || async {
-                let old = self.get::<Account>(NOUN, id.0).await?;
-                asked.unchanged(old.version)?;
-                let user = User {
-                    freeze: freeze.clone(),
-                    ..old.value.user.clone()
-                };
-                let new = Account {
-                    user,
-                    ..old.value.clone()
-                };
-                let mut draft = Draft::new();
-                if is_key_holder(&old.value) && !is_key_holder(&new) {
-                    self.another_administrator(&mut draft, id).await?;
-                }
-                draft.change(&old, &new);
-                Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
+            self.change_account(asked, id, |user| User {
+                freeze: freeze.clone(),
+                ..user.clone()
             })
             .await
         };
         asked.told(answer.await)
+    }
+
+    /// Makes what may be shown of an account what `changed` says, unless the hub would be left without an administrator.
+    async fn change_account(
+        &self,
+        asked: &Asked,
+        id: UserId,
+        changed: impl Fn(&User) -> User,
+    ) -> Result<Answer<Versioned<User>>, Problem> {
+        self.decide(asked, || async {
+            let old = self.get::<Account>(NOUN, id.0).await?;
+            asked.unchanged(old.version)?;
+            let new = Account {
+                user: changed(&old.value.user),
+                ..old.value.clone()
+            };
+            let mut draft = Draft::new();
+            if is_key_holder(&old.value) && !is_key_holder(&new) {
+                self.another_administrator(&mut draft, id).await?;
+            }
+            draft.change(&old, &new);
+            Ok(draft.answer(Versioned::after(&shown_stored(&old), new.user)))
+        })
+        .await
     }
 
     /// Refuses whoever does not know the password so far. Counts as signing in does: who has found a session must not find the

@@ -19,9 +19,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use self::patient::Patient;
 use self::seats::Seats;
@@ -35,10 +37,49 @@ const HEAD: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub struct Scheme(pub &'static str);
 
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its certificate, checked against those who may sign one; none if it showed none.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// How a connection came.
+struct Arrived {
+    address: SocketAddr,
+    scheme: Scheme,
+    peer: Peer,
+}
+
+/// When a connection is to end, and who waits for that.
+struct End {
+    hub: Hub,
+    /// Whoever stops waits until it is dropped.
+    _watcher: Watcher,
+}
+
+/// Whose certificate is shown.
+pub enum Tls {
+    /// That of files.
+    Files(Certificate),
+    /// One of the hub's own authority.
+    Own(TlsAcceptor),
+}
+
+impl Tls {
+    /// For the next connection.
+    fn acceptor(&self) -> TlsAcceptor {
+        match self {
+            Self::Files(certificate) => certificate.acceptor(),
+            Self::Own(acceptor) => acceptor.clone(),
+        }
+    }
+}
+
 /// Where clients come in.
 pub struct Door {
     pub listener: TcpListener,
-    pub tls: Option<Certificate>,
+    pub tls: Option<Tls>,
     /// At most so many connections.
     pub connections: NonZeroU32,
 }
@@ -68,17 +109,32 @@ impl Door {
                 turn_away(&stream, self.tls.as_ref());
                 continue;
             };
-            let tls = self.tls.as_ref().map(Certificate::acceptor);
-            let (router, watcher) = (router.clone(), graceful.watcher());
+            let tls = self.tls.as_ref().map(Tls::acceptor);
+            let router = router.clone();
+            let end = End {
+                hub: hub.clone(),
+                _watcher: graceful.watcher(),
+            };
             let open = hub.metrics.connection();
             let stream = Patient::new(stream);
             tokio::spawn(async move {
                 let _held = (seat, open);
+                let mut arrived = Arrived {
+                    address,
+                    scheme: Scheme("http"),
+                    peer: Peer { certificate: None },
+                };
                 match tls {
-                    None => requests(stream, (address, Scheme("http")), router, watcher).await,
+                    None => requests(stream, arrived, router, end).await,
                     // Whoever says nothing is not waited for here either.
                     Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => requests(stream, (address, Scheme("https")), router, watcher).await,
+                        Ok(Ok(stream)) => {
+                            let certificates = stream.get_ref().1.peer_certificates();
+                            let own = certificates.and_then(|certificates| certificates.first());
+                            arrived.peer.certificate = own.map(|own| own.clone().into_owned());
+                            arrived.scheme = Scheme("https");
+                            requests(stream, arrived, router, end).await;
+                        }
                         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS came about"),
                         Err(_) => tracing::debug!(%address, "no TLS came about in time"),
                     },
@@ -91,7 +147,7 @@ impl Door {
 }
 
 /// Tells why, if that is possible at once.
-fn turn_away(stream: &TcpStream, tls: Option<&Certificate>) {
+fn turn_away(stream: &TcpStream, tls: Option<&Tls>) {
     if tls.is_none() {
         // A client that is not told sees that the connection has ended.
         let _ = stream.try_write(TOO_MANY);
@@ -99,21 +155,31 @@ fn turn_away(stream: &TcpStream, tls: Option<&Certificate>) {
 }
 
 /// Serves the requests of one connection.
-async fn requests<S>(stream: S, (address, scheme): (SocketAddr, Scheme), router: Router, watcher: Watcher)
+async fn requests<S>(stream: S, arrived: Arrived, router: Router, end: End)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let routes = TowerToHyperService::new(router);
+    let address = arrived.address;
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
-        request.extensions_mut().insert(scheme);
+        request.extensions_mut().insert(arrived.scheme);
+        request.extensions_mut().insert(arrived.peer.clone());
         routes.call(request)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
-    if let Err(error) = connection.await {
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = end.hub.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%address, error = crate::problem::chain(&error), "a connection broke");
     }
 }

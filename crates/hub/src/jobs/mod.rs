@@ -4,6 +4,7 @@
 mod chain;
 mod duty;
 mod expire;
+pub mod place;
 mod settle;
 mod sweep;
 
@@ -20,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What is over need not go at once.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
+/// So that what is committed at once is looked at together.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// What jobs know from one look to the next, only to look less often.
 #[derive(Debug, Default)]
 struct Kept {
@@ -31,6 +35,11 @@ struct Kept {
 /// Runs all jobs until the hub stops.
 pub async fn run(hub: Hub) {
     let holder = Uuid::now_v7();
+    tokio::join!(keep_house(&hub, holder), give_places(&hub, holder));
+    duty::leave(&hub.app, holder).await;
+}
+
+async fn keep_house(hub: &Hub, holder: Uuid) {
     let mut kept = Kept::default();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -43,14 +52,51 @@ pub async fn run(hub: Hub) {
             continue;
         }
         let now = Timestamp::now();
-        if let Err(problem) = housekeeping(&hub, holder, now, &mut kept).await {
-            tracing::warn!(
-                problem = problem.title,
-                "a job could not be done; it will be tried again"
-            );
+        if let Err(problem) = housekeeping(hub, holder, now, &mut kept).await {
+            again(&problem);
         }
     }
-    duty::leave(&hub.app, holder).await;
+}
+
+fn again(problem: &Problem) {
+    tracing::warn!(
+        problem = problem.title,
+        "a job could not be done; it will be tried again"
+    );
+}
+
+/// Machines get their places as soon as something changes, and once a second: silence changes nothing in the store.
+async fn give_places(hub: &Hub, holder: Uuid) {
+    let mut changes = hub.app.store.state.changes();
+    loop {
+        let changed = tokio::time::timeout(EVERY, changes.changed());
+        tokio::select! {
+            changed = changed => match changed {
+                Ok(Ok(())) => tokio::time::sleep(BREATH).await,
+                // No store, no changes: the time is what is left.
+                Ok(Err(_)) => tokio::time::sleep(EVERY).await,
+                Err(_) => {}
+            },
+            () = hub.stopping() => break,
+        }
+        changes.mark_unchanged();
+        if hub.foreign_schema().is_some() {
+            continue;
+        }
+        if let Err(problem) = placing(hub, holder).await {
+            again(&problem);
+        }
+    }
+}
+
+async fn placing(hub: &Hub, holder: Uuid) -> Result<(), Problem> {
+    loop {
+        let now = Timestamp::now();
+        let mine = duty::hold(&hub.app, "placing", holder, now).await?;
+        if !mine || place::run(&hub.app, now).await? == place::Left::Nothing {
+            return Ok(());
+        }
+    }
 }
 
 async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, kept: &mut Kept) -> Result<(), Problem> {

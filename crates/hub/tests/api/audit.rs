@@ -47,6 +47,20 @@ pub async fn every_change_is_one_event(running: Running) {
         assert_eq!(found["items"].as_array().unwrap().len(), count, "{filter}");
     }
     the_chain_holds(&admin).await;
+    let quota = world.path("/api/v1/projects/{id}/quotas/{site}");
+    let plan = admin
+        .put(&format!("{quota}?plan=true"), json!({"limit": {"vms": 77}}))
+        .await
+        .is(200);
+    assert_eq!(plan["changes"][0]["name"], "lab at kashiwa", "{plan}");
+    let fields = plan["changes"][0]["fields"].as_array().unwrap();
+    assert!(
+        fields.iter().all(|field| text(field, "field").starts_with("limit")),
+        "{plan}"
+    );
+    admin.put(&quota, json!({"limit": {"vms": 77}})).await.is(200);
+    let events = admin.get("/api/v1/events?noun=quota").await.is(200);
+    assert_eq!(events["items"][0]["object_name"], "lab at kashiwa");
 }
 
 /// No password and no secret of a token is anywhere in the database; nor is a hash in what people read.

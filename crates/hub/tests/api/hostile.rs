@@ -164,6 +164,18 @@ pub async fn a_wrong_value_is_named(running: Running) {
             json!({"limit": {"moons": 1}}),
             "limit.moons",
         ),
+        (
+            Method::PUT,
+            quota.as_str(),
+            json!({"limit": {"memory_mib": (1_u64 << 40) + 1}}),
+            "limit.memory_mib",
+        ),
+        (
+            Method::PUT,
+            quota.as_str(),
+            json!({"limit": {"disk_gib": i64::MAX}}),
+            "limit.disk_gib",
+        ),
         (Method::PUT, seat.as_str(), json!({"role": "king"}), "role"),
         (Method::POST, "/api/v1/users", json!({"name": "Capital"}), "name"),
         (
@@ -215,7 +227,7 @@ pub async fn a_wrong_value_is_named(running: Running) {
         assert_eq!(problem["field"], field, "{body}: {problem}");
     }
     // As large as it may be.
-    let most = json!({"limit": {"vms": u32::MAX, "memory_mib": i64::MAX, "disk_gib": i64::MAX}});
+    let most = json!({"limit": {"vms": u32::MAX, "memory_mib": 1_u64 << 40, "disk_gib": 1_u64 << 40}});
     admin.put(&quota, most.clone()).await.is(200);
     assert_eq!(
         admin.get(&quota).await.is(200)["limit"]["disk_gib"],

@@ -79,6 +79,8 @@ impl Running {
 
     pub async fn over(store: Store) -> Self {
         let hub = Hub::new(store);
+        // No case connects there; invitations name it.
+        hub.app.agents_at("https://127.0.0.1:8471".to_owned());
         let listening = listen(hub.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = listening.address;
         tokio::spawn(async move { listening.serve().await.unwrap() });

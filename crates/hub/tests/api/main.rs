@@ -20,7 +20,7 @@ mod table;
 mod upgrade;
 mod world;
 
-use mdx::{looking as mdx_looking, session as mdx_session, transport as mdx_transport};
+use mdx::{checklist as mdx_checklist, looking as mdx_looking, session as mdx_session, transport as mdx_transport};
 use renkei_store::DatabaseUrl;
 use renkei_testkit::Postgres;
 
@@ -63,13 +63,15 @@ cases! {
     sign_in: a_hundred_guesses_at_once_are_few a_wrong_name_looks_like_a_wrong_password a_disabled_user_does_not_come_in
         a_new_password_ends_the_sessions the_current_password_cannot_be_guessed;
     rights: a_freeze_stops_changes_and_tells_why a_frozen_token_is_not_its_user an_expired_project_can_only_be_read
-        a_token_for_one_project_knows_nothing_else a_token_does_what_its_scopes_say the_last_one_stays;
+        a_token_for_one_project_knows_nothing_else a_token_does_what_its_scopes_say the_last_one_stays
+        a_member_may_leave;
     audit: every_change_is_one_event;
     hostile: a_body_is_bounded_and_json a_wrong_value_is_named a_wrong_parameter_is_named junk_in_headers_is_refused
         idle_connections_are_in_nobodys_way;
     mdx_session: a_login_gives_a_signed_token old_tokens_stay_valid_beside_new_ones a_token_is_renewed_however_it_is_shown
         a_wrong_password_is_a_bad_request_and_counts a_password_that_was_given_must_be_changed_first
         what_ends_a_session_ends_its_tokens a_frozen_user_is_told_why;
+    mdx_checklist: a_client_renews_its_token_after_every_call rules_and_mappings_are_made_and_taken_away;
     mdx_looking: a_machine_is_shown_as_the_portal_does what_clients_index_is_an_array
         rules_and_mappings_are_shown_as_the_portal_does a_project_is_shown_with_its_catalog;
     mdx_transport: both_forms_of_a_path_are_the_same a_body_is_read_whatever_it_is_said_to_be

@@ -183,6 +183,29 @@ pub async fn a_token_does_what_its_scopes_say(running: Running) {
     owner.post("/api/v1/tokens", too_long).await.refuses(400, "expires");
 }
 
+/// Who is in a project may leave it, and nobody else is put out by that.
+pub async fn a_member_may_leave(running: Running) {
+    let world = World::new(running).await;
+    let seat = |who: &str| format!("/api/v1/projects/{}/members/{}", world.project, world.user(who));
+    let reader = world.by("reader");
+    reader.delete(&seat("member")).await.is(403);
+    let plan = reader.delete(&format!("{}?plan=true", seat("reader"))).await.is(200);
+    assert_eq!(
+        (&plan["refused"], &plan["changes"][0]["name"]),
+        (&json!([]), &json!("reader"))
+    );
+    reader.delete(&seat("reader")).await.is(204);
+    reader.delete(&seat("reader")).await.is(404);
+    world.by("stranger").delete(&seat("stranger")).await.is(404);
+    world.by("admin").delete(&seat("frozen")).await.is(204);
+    world.by("owner").delete(&seat("owner")).await.is(409);
+    // In a frozen project nothing changes.
+    let freeze = world.path("/api/v1/projects/{id}/freeze");
+    world.by("admin").put(&freeze, json!({"reason": "x"})).await.is(200);
+    let operator = world.by("operator");
+    operator.delete(&seat("operator")).await.is(423);
+}
+
 /// There is always an owner of a project and an administrator who can do something.
 pub async fn the_last_one_stays(running: Running) {
     let world = World::new(running).await;

@@ -210,6 +210,7 @@ impl World {
             ..Amounts::default()
         };
         batch.insert(&QuotaRow {
+            called: "lab at kashiwa".to_owned(),
             id: QuotaId(Uuid::now_v7()),
             project: self.project,
             site: self.site,

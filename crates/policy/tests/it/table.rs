@@ -24,6 +24,7 @@ project:expire     project     401    hid      adm    adm    adm      adm   hid 
 member:read        list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
 member:read        project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
 member:write       project     401    hid      rol    rol    rol      ok    hid       hid     ok    ok    hid
+member:leave       project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
 quota:read         list        401    ok       ok     ok     ok       ok    ok        ok      ok    ok    ok
 quota:read         project     401    hid      ok     ok     ok       ok    hid       hid     ok    ok    hid
 quota:read         quota       401    hid      ok     ok     ok       ok    hid       ok      ok    ok    hid

@@ -158,6 +158,15 @@ impl Memory {
         Ok(tables.page(kind, page, &tables.then(moment)))
     }
 
+    pub fn versions(&self, kind: &Kind) -> Result<Vec<(Uuid, u64)>, StateError> {
+        let all = Page {
+            limit: u32::MAX,
+            ..Page::default()
+        };
+        let found = self.page(kind, &all)?;
+        Ok(found.into_iter().map(|found| (found.id, found.version)).collect())
+    }
+
     /// Which moment a read sees.
     fn moment(&self, tables: &mut Tables) -> Duration {
         match &mut tables.simulated {

@@ -79,7 +79,7 @@ pub struct Issued {
 impl Issued {
     /// Its key in the index `manifest`.
     pub fn manifest_key(host: HostId, held: &Held) -> String {
-        format!("{host}/{}/{}", held.epoch, held.version)
+        format!("{host}/{}/{}/{}", held.epoch, held.version, held.digest)
     }
 }
 
@@ -93,7 +93,7 @@ impl Noun for Issued {
         self.id
     }
 
-    /// `manifest` is `host/epoch/version`.
+    /// `manifest` is `host/epoch/version/digest`: what is in it was issued, or heard of, once.
     fn keys(&self) -> Vec<Option<String>> {
         vec![
             Some(self.host.to_string()),

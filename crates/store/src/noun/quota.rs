@@ -20,6 +20,9 @@ pub struct QuotaRow {
     pub site: SiteId,
     /// At most.
     pub limit: Amounts,
+    /// What it is called in the history, `project at site`: their names when the limit was set.
+    #[serde(default)]
+    pub called: String,
 }
 
 impl Noun for QuotaRow {

@@ -25,7 +25,7 @@ pub(crate) use chain::{count, head, kept};
 pub(crate) use identity::{clock, identity};
 pub(crate) use loading::Loading;
 pub(crate) use open::{Database, open_schema};
-pub(crate) use query::{Found, Page, check, events, get, page};
+pub(crate) use query::{Found, Page, check, events, get, page, versions};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use table::{Cell, Table, Type, tables};
 pub(crate) use writer::Order;

@@ -43,6 +43,15 @@ pub(crate) async fn get(pool: &Pool, kind: &Kind, id: Uuid) -> Result<Option<Fou
     Ok(found(pool, sql).await?.pop())
 }
 
+/// The id and the version of every row.
+pub(crate) async fn versions(pool: &Pool, kind: &Kind) -> Result<Vec<(Uuid, u64)>, StateError> {
+    let mut sql = pool.sql("SELECT id, version FROM ");
+    sql.name(kind.table);
+    let rows = pool.rows(sql).await?;
+    let versions = rows.iter().map(|row| Ok((row.id(0)?, row.count(1)?)));
+    Ok(versions.collect::<Result<_, sqlx::Error>>()?)
+}
+
 pub(crate) async fn page(pool: &Pool, kind: &Kind, page: Page<'_>) -> Result<Vec<Found>, StateError> {
     // No key has a NUL, and PostgreSQL does not let us ask.
     if page.equals.iter().any(|(_, key)| key.contains('\0')) || page.ids.is_some_and(<[Uuid]>::is_empty) {

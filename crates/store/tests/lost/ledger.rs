@@ -27,6 +27,7 @@ pub type Ledger = BTreeMap<String, Told>;
 /// Makes the row in which all count.
 pub async fn prepare(store: &Store) -> Uuid {
     let counter = QuotaRow {
+        called: String::new(),
         id: QuotaId(Uuid::now_v7()),
         project: ProjectId(Uuid::nil()),
         site: SiteId(Uuid::nil()),

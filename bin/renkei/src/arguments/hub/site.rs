@@ -18,6 +18,34 @@ pub enum Verb {
     Change(Change),
     /// Delete one that nothing uses
     Delete(Delete),
+    /// Invite one host: prints a token that works once, for 24 hours
+    Invite(Invite),
+    /// Show what differs between the hub and the hosts of a site in recovery
+    Recovery(One),
+    /// Let a site in recovery go on: what its hosts have becomes what is meant
+    Recovered(Recovered),
+}
+
+/// `renkei site invite`.
+#[derive(Clone, Debug, Args)]
+pub struct Invite {
+    /// To which.
+    #[command(flatten)]
+    pub one: One,
+    /// Whether to do it.
+    #[command(flatten)]
+    pub planned: Planned,
+}
+
+/// `renkei site recovered`.
+#[derive(Clone, Debug, Args)]
+pub struct Recovered {
+    /// Which.
+    #[command(flatten)]
+    pub one: One,
+    /// Whether to do it.
+    #[command(flatten)]
+    pub planned: Planned,
 }
 
 /// `renkei site create`.

@@ -13,6 +13,7 @@ mod plan;
 mod profile;
 mod project;
 mod quota;
+mod recovery;
 mod resolve;
 mod session;
 mod site;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use renkei_types::id::UserId;
+use renkei_types::join::Invited;
 use renkei_types::site::{NewSite, Site, SitePatch};
 
-use super::client::Change;
+use super::client::{Change, Outcome};
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{self, Users};
-use super::{Hub, table};
+use super::{Hub, recovery, table};
 use crate::arguments::hub::site::{self, Verb};
 
 const HERE: Collection = Collection::Sites;
@@ -42,6 +43,7 @@ impl Noun for Site {
             ("id", self.id.to_string()),
             ("description", self.description.clone()),
             ("operators", operators(self, names)),
+            ("recovery", recovery::state(self)),
             ("created", table::time(self.created)),
         ]
     }
@@ -72,6 +74,36 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         }
         Verb::Change(change) => self::change(hub, change).await,
         Verb::Delete(delete) => hub.delete::<Site>(HERE, &delete).await,
+        Verb::Invite(invite) => self::invite(hub, invite).await,
+        Verb::Recovery(one) => recovery::show(hub, &HERE.one(hub.id(HERE, &one.which).await?)).await,
+        Verb::Recovered(recovered) => {
+            let path = format!("{}/recovered", HERE.one(hub.id(HERE, &recovered.one.which).await?));
+            let change = Change::create(path, &()).mode(recovered.planned.into());
+            hub.carry_out::<Site>(&Deed {
+                change,
+                done: "ended the recovery of",
+            })
+            .await
+        }
+    }
+}
+
+/// The token is in this answer and nowhere else.
+async fn invite(hub: &Hub, invite: site::Invite) -> Result<u8, Failure> {
+    let path = format!("{}/invitations", HERE.one(hub.id(HERE, &invite.one.which).await?));
+    let change = Change::create(path, &()).mode(invite.planned.into());
+    match hub.client.change(&change).await? {
+        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Done(invited) if hub.is_json() => hub.print_json(&invited),
+        Outcome::Done(invited) => {
+            let invited: Invited = hub.client.read(invited)?;
+            hub.print_line(&format!(
+                "one host may join site `{}` until {}; type there:\n{}\nit is shown this once",
+                invite.one.which,
+                table::time(invited.expires),
+                invited.command,
+            ))
+        }
     }
 }
 

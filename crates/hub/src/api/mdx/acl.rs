@@ -4,18 +4,22 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
+use axum::Json;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use renkei_types::acl::{Acl, Allowed};
-use renkei_types::id::SegmentId;
+use renkei_types::acl::{Acl, Allowed, NewAcl};
+use renkei_types::id::{AclId, SegmentId};
 use renkei_types::network::{Ports, Protocol, Range};
+use renkei_types::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::answer::{Page, Refusal};
-use super::asking::{Call, Id, Paging};
+use super::answer::{Page, Refusal, done};
+use super::asking::{Call, Id, Paging, Said, part};
 use crate::Hub;
+use crate::app::Asked;
 
 /// Which of the two lists of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +121,77 @@ pub async fn list(
             .map(Shown::from)
             .collect(),
     )
+}
+
+/// Lets something in.
+pub async fn create(
+    State(hub): State<Hub>,
+    family: Family,
+    Said { asked, body }: Said<Value>,
+) -> Result<(StatusCode, Json<Shown>), Refusal> {
+    let new = NewAcl {
+        allowed: part::<Rule>(&body)?.allowed(family)?,
+        note: String::new(),
+        expires: None,
+    };
+    let Within { segment } = part(&body)?;
+    let made = done(hub.app.create_acl(&asked, segment, new).await).map_err(renamed)?;
+    Ok((StatusCode::CREATED, Json(Shown::from(made.value))))
+}
+
+/// Puts another rule in the place of one. What the dialect has no words for stays as it is.
+pub async fn replace(
+    State(hub): State<Hub>,
+    Id(acl): Id,
+    family: Family,
+    Said { asked, body }: Said<Value>,
+) -> Result<Json<Shown>, Refusal> {
+    let old = known(&hub, &asked, (acl, family)).await?;
+    let new = NewAcl {
+        allowed: part::<Rule>(&body)?.allowed(family)?,
+        note: old.note,
+        expires: old.expires,
+    };
+    let made = done(hub.app.replace_acl(&asked, old.id, new).await).map_err(renamed)?;
+    Ok(Json(Shown::from(made.value)))
+}
+
+/// Lets something in no longer.
+pub async fn delete(
+    State(hub): State<Hub>,
+    Id(acl): Id,
+    family: Family,
+    Call(asked): Call,
+) -> Result<StatusCode, Refusal> {
+    let old = known(&hub, &asked, (acl, family)).await?;
+    done(hub.app.delete_acl(&asked, old.id).await)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A rule of this family.
+async fn known(hub: &Hub, asked: &Asked, (id, family): (Uuid, Family)) -> Result<Acl, Refusal> {
+    let acl = hub.app.acl(asked, AclId(id)).await?.value;
+    if family.has(&acl) {
+        Ok(acl)
+    } else {
+        Err(Refusal::nothing())
+    }
+}
+
+/// Where a new rule is to be.
+#[derive(Debug, Deserialize)]
+struct Within {
+    segment: SegmentId,
+}
+
+fn renamed(problem: Problem) -> Refusal {
+    let names = [
+        ("source", "src_address"),
+        ("source_ports", "src_port"),
+        ("destination", "dst_address"),
+        ("destination_ports", "dst_port"),
+    ];
+    Refusal::renamed(problem, &names)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Family {

@@ -7,6 +7,8 @@ use renkei_types::problem::{Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::app::Answer;
+
 /// A problem on its way out.
 #[derive(Debug)]
 pub struct Refusal(Box<Problem>);
@@ -21,6 +23,20 @@ impl Refusal {
     /// There is nothing there, or the caller may not know of it.
     pub fn nothing() -> Self {
         Problem::new(ProblemKind::NotFound, "there is nothing there that you may see").into()
+    }
+
+    /// With the field's name in the dialect in place of our own: pairs of ours and theirs.
+    pub fn renamed(mut problem: Problem, names: &[(&str, &str)]) -> Self {
+        let theirs = |ours: &str| {
+            names
+                .iter()
+                .find(|(known, _)| *known == ours)
+                .map(|(_, theirs)| *theirs)
+        };
+        if let Some(theirs) = problem.field.as_deref().and_then(theirs) {
+            problem.field = Some(theirs.to_owned());
+        }
+        problem.into()
     }
 
     /// A field is at fault.
@@ -49,6 +65,14 @@ impl Refusal {
             (ProblemKind::Invalid, Some(field)) => json!({field: [sentence(title, hint.as_deref())]}),
             _ => json!({"detail": sentence(title, hint.as_deref())}),
         }
+    }
+}
+
+/// What was done: the dialect knows no plans, and asks for none.
+pub fn done<T>(answer: Result<Answer<T>, Problem>) -> Result<T, Problem> {
+    match answer? {
+        Answer::Done(done) => Ok(done),
+        Answer::Planned(_) => Err(Problem::new(ProblemKind::Internal, "it was only planned")),
     }
 }
 
@@ -114,6 +138,20 @@ mod tests {
         assert_eq!(
             told(problem.hint("make it shorter")),
             (400, json!({"vm_name": ["it is too long; make it shorter"]}))
+        );
+    }
+
+    #[test]
+    fn fields_have_the_names_of_the_dialect() {
+        let problem = |field| Problem::new(ProblemKind::Invalid, "no").field(field);
+        let names = [("source", "src_address")];
+        assert_eq!(
+            Refusal::renamed(problem("source"), &names).body(),
+            json!({"src_address": ["no"]})
+        );
+        assert_eq!(
+            Refusal::renamed(problem("note"), &names).body(),
+            json!({"note": ["no"]})
         );
     }
 

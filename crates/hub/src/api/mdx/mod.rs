@@ -20,7 +20,7 @@ mod vm;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use renkei_types::problem::{Problem, ProblemKind};
 
 use self::answer::Refusal;
@@ -66,6 +66,12 @@ fn routes() -> Vec<(&'static str, MethodRouter<Hub>)> {
         ("/api/vm/{vm}/csv/", get(vm::csv)),
         ("/api/segment/project/{project}/all/", get(segment::list)),
         ("/api/segment/{segment}/summary/", get(segment::summary)),
+        ("/api/acl/", post(acl::create)),
+        ("/api/acl/{acl}/", put(acl::replace).delete(acl::delete)),
+        ("/api/acl_v6/", post(acl::create)),
+        ("/api/acl_v6/{acl}/", put(acl::replace).delete(acl::delete)),
+        ("/api/dnat/", post(dnat::create)),
+        ("/api/dnat/{dnat}/", put(dnat::replace).delete(dnat::delete)),
         ("/api/acl/segment/{segment}/", get(acl::list)),
         ("/api/acl_v6/segment/{segment}/", get(acl::list)),
         ("/api/dnat/project/{project}/", get(dnat::list)),

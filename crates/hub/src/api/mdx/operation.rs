@@ -67,36 +67,111 @@ pub async fn of_vm(
 /// One record, which programs ask for until it has ended.
 pub async fn show(State(hub): State<Hub>, Call(asked): Call, Id(task): Id) -> Result<Json<History>, Refusal> {
     let operation = hub.app.operation(&asked, OperationId(task)).await?.value;
+    let all = match Made::of(&operation) {
+        Some(_) => hub.app.history_of(&asked, operation.object.id).await?,
+        None => vec![operation.clone()],
+    };
+    let spans = Spans::new(&all);
     let names = names(&hub, std::slice::from_ref(&operation)).await?;
-    Ok(Json(record(operation, &names)))
+    let kind = kind(&hub, &spans, &operation).await?;
+    Ok(Json(record(operation, kind, &names)))
 }
 
+/// `operations` are all of a project or of an object, the newest first.
 async fn page(
     hub: &Hub,
     mut operations: Vec<Operation>,
     query: &Query,
     paging: &Paging,
 ) -> Result<Page<History>, Refusal> {
+    let spans = Spans::new(&operations);
     if let Some(wanted) = query.get("type") {
-        operations.retain(|operation| kind(&operation.verb) == wanted);
+        let mut of_kind = Vec::new();
+        for operation in operations {
+            if kind(hub, &spans, &operation).await? == wanted {
+                of_kind.push(operation);
+            }
+        }
+        operations = of_kind;
     }
     if query.get("ordering") == Some("start_datetime") {
         operations.reverse();
     }
-    let Page {
-        count,
-        next,
-        previous,
-        results,
-    } = paging.cut(operations)?;
-    let names = names(hub, &results).await?;
-    let results = results.into_iter().map(|operation| record(operation, &names)).collect();
+    let cut = paging.cut(operations)?;
+    let names = names(hub, &cut.results).await?;
+    let mut results = Vec::new();
+    for operation in cut.results {
+        let kind = kind(hub, &spans, &operation).await?;
+        results.push(record(operation, kind, &names));
+    }
     Ok(Page {
-        count,
-        next,
-        previous,
+        count: cut.count,
+        next: cut.next,
+        previous: cut.previous,
         results,
     })
+}
+
+/// The first and the last operation on each object.
+struct Spans(BTreeMap<Uuid, (OperationId, OperationId)>);
+
+impl Spans {
+    fn new(newest_first: &[Operation]) -> Self {
+        let mut spans = BTreeMap::new();
+        for operation in newest_first {
+            let span = spans.entry(operation.object.id).or_insert((operation.id, operation.id));
+            span.0 = operation.id;
+        }
+        Self(spans)
+    }
+}
+
+/// What a change of a network, a rule or a mapping was: an operation says only that there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Added,
+    Changed,
+    Deleted,
+}
+
+impl Made {
+    /// The portal's word for the noun, if it tells these apart.
+    fn of(operation: &Operation) -> Option<&'static str> {
+        match operation.verb.as_str() {
+            "segment:write" => Some("セグメント"),
+            "acl:write" => Some("ACL"),
+            "dnat:write" => Some("DNAT"),
+            _ => None,
+        }
+    }
+
+    fn word(self, noun: &str) -> String {
+        match self {
+            Self::Added => format!("{noun}の追加"),
+            Self::Changed => format!("{noun}の編集"),
+            Self::Deleted => format!("{noun}の削除"),
+        }
+    }
+}
+
+/// The first operation on an object made it; the last one deleted it, if it is gone.
+async fn kind(hub: &Hub, spans: &Spans, operation: &Operation) -> Result<String, Refusal> {
+    let Some(noun) = Made::of(operation) else {
+        return Ok(word(&operation.verb).to_owned());
+    };
+    let (first, last) = spans
+        .0
+        .get(&operation.object.id)
+        .copied()
+        .unwrap_or((operation.id, operation.id));
+    let made = if operation.id == first {
+        Made::Added
+    } else if operation.id == last && !hub.app.mdx_is_there(&operation.object).await? {
+        Made::Deleted
+    } else {
+        Made::Changed
+    };
+    Ok(made.word(noun))
 }
 
 async fn names(hub: &Hub, operations: &[Operation]) -> Result<BTreeMap<UserId, String>, Refusal> {
@@ -104,7 +179,7 @@ async fn names(hub: &Hub, operations: &[Operation]) -> Result<BTreeMap<UserId, S
     Ok(hub.app.user_names(users).await?)
 }
 
-fn record(operation: Operation, names: &BTreeMap<UserId, String>) -> History {
+fn record(operation: Operation, kind: String, names: &BTreeMap<UserId, String>) -> History {
     let user = operation.by.and_then(|user| names.get(&user).cloned());
     let waits = operation
         .waiting
@@ -113,7 +188,7 @@ fn record(operation: Operation, names: &BTreeMap<UserId, String>) -> History {
         uuid: operation.id.0,
         project: operation.project.map(|project| project.0),
         user_name: user.unwrap_or_else(|| SYSTEM.to_owned()),
-        kind: kind(&operation.verb).to_owned(),
+        kind,
         object_uuid: operation.object.id,
         object_name: operation.object.name,
         start_datetime: time(operation.created),
@@ -140,7 +215,7 @@ pub(super) fn time(at: Timestamp) -> String {
 }
 
 /// As the portal writes it; what it does not have is told in our own words.
-pub(super) fn kind(verb: &str) -> &str {
+fn word(verb: &str) -> &str {
     match verb {
         "vm:deploy" => "デプロイ",
         "vm:clone" => "クローン",
@@ -156,15 +231,6 @@ pub(super) fn kind(verb: &str) -> &str {
         "vm:save" => "テンプレートの作成",
         "vm:deallocate" => "自動休止",
         "vm:rename" => "名前の変更",
-        "segment:create" => "セグメントの追加",
-        "segment:change" => "セグメントの編集",
-        "segment:delete" => "セグメントの削除",
-        "acl:create" => "ACLの追加",
-        "acl:change" => "ACLの編集",
-        "acl:delete" => "ACLの削除",
-        "dnat:create" => "DNATの追加",
-        "dnat:change" => "DNATの編集",
-        "dnat:delete" => "DNATの削除",
         "project:create" => "プロジェクトの作成",
         "project:write" | "project:expire" => "プロジェクトの変更",
         "member:write" => "メンバーの変更",

@@ -33,7 +33,7 @@ pub async fn list(State(hub): State<Hub>, Call(asked): Call, Id(project): Id) ->
 
 /// One: its number, under both names that the portal has for it, and its addresses.
 pub async fn summary(State(hub): State<Hub>, Call(asked): Call, Id(segment): Id) -> Result<Json<Value>, Refusal> {
-    let segment = hub.app.mdx_segment(&asked, SegmentId(segment)).await?;
+    let segment = hub.app.segment(&asked, SegmentId(segment)).await?.value;
     Ok(Json(json!({
         "vlan_id": segment.vni,
         "vni": segment.vni,

@@ -31,6 +31,9 @@ pub struct Share {
     pub site: SiteId,
 }
 
+/// The most memory (MiB) and disk (GiB) of one limit: more than there is anywhere, and little enough that no sum of them is wrong.
+const MOST: u64 = 1 << 40;
+
 impl App {
     /// The quotas of a project, in the order of the sites' ids; only that at one site, if one is named. Those who run a site
     /// see what any project has there.
@@ -97,26 +100,36 @@ impl App {
         share: Share,
         limit: Amounts,
     ) -> Result<Decision<Versioned<Quota>>, Problem> {
+        bounded(&limit)?;
         let tenant = self.tenant(share.project).await?;
         tenant.may_at(asked, VERB, share.site)?;
         let recorded = Recorded { asked, verb: VERB };
-        let mut draft = Draft::new();
-        let row = match self
+        let found = self
             .find::<QuotaRow>("pair", &pair(share.project.0, share.site.0))
-            .await?
-        {
+            .await?;
+        if found.is_none() {
+            asked.not_there()?;
+        }
+        let site = self.get::<Site>(SiteId::NOUN, share.site.0).await?;
+        let called = format!("{} at {}", tenant.project.value.name, site.value.name);
+        let mut draft = Draft::new();
+        let row = match found {
             Some(old) => {
                 asked.unchanged(old.version)?;
                 tenant.expect(&mut draft);
                 let new = QuotaRow {
                     limit,
+                    // With the same limit nothing is changed, also when something has another name by now.
+                    called: if limit == old.value.limit {
+                        old.value.called.clone()
+                    } else {
+                        called
+                    },
                     ..old.value.clone()
                 };
                 recorded.change(&mut draft, &old, new)?
             }
             None => {
-                asked.not_there()?;
-                let site = self.get::<Site>(SiteId::NOUN, share.site.0).await?;
                 tenant.extend(&mut draft);
                 // Neither may the site be deleted beside it.
                 draft.touch(&site);
@@ -128,6 +141,7 @@ impl App {
                         project,
                         site,
                         limit,
+                        called,
                     },
                 )?
             }
@@ -166,6 +180,7 @@ impl App {
             project,
             site,
             limit,
+            ..
         } = row;
         let used = self.in_use(Share { project, site }).await?;
         Ok(Quota {
@@ -199,6 +214,21 @@ impl App {
                 .extend(found.map(|found| found.value.id.0));
         }
         Ok(ids)
+    }
+}
+
+/// Refuses a limit that nobody means.
+fn bounded(limit: &Amounts) -> Result<(), Problem> {
+    let fields = [
+        ("limit.memory_mib", limit.memory_mib),
+        ("limit.disk_gib", limit.disk_gib),
+    ];
+    match fields.into_iter().find(|(_, amount)| *amount > MOST) {
+        Some((field, amount)) => {
+            let problem = Problem::new(ProblemKind::Invalid, format!("`{field}` is {amount}, more than {MOST}"));
+            Err(problem.field(field).hint("set no more than there is at the site"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -32,11 +32,13 @@ pub enum Verb {
     Destroy,
     /// The hub's own: a spot machine gives way.
     Deallocate,
+    /// The hub's own: its disk moves to another host, as the one that has it is being emptied.
+    Move,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Deploy,
         Self::Clone,
         Self::PowerOn,
@@ -50,6 +52,7 @@ impl Verb {
         Self::Save,
         Self::Destroy,
         Self::Deallocate,
+        Self::Move,
     ];
 
     /// As operations have it.
@@ -68,6 +71,7 @@ impl Verb {
             Self::Save => "vm:save",
             Self::Destroy => "vm:destroy",
             Self::Deallocate => "vm:deallocate",
+            Self::Move => "vm:move",
         }
     }
 
@@ -80,7 +84,7 @@ impl Verb {
     pub fn limit(self) -> Option<SignedDuration> {
         match self {
             Self::Deploy | Self::Clone => Some(SignedDuration::from_mins(30)),
-            Self::Save => Some(SignedDuration::from_hours(2)),
+            Self::Save | Self::Move => Some(SignedDuration::from_hours(2)),
             Self::Destroy => None,
             Self::PowerOn
             | Self::Shutdown

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use renkei_hub::app::App;
 use renkei_store::Batch;
 use renkei_store::noun::vm::VmRow;
 use renkei_types::acl::{Acl, Allowed};
@@ -44,9 +45,15 @@ impl Lab {
             dnat: DnatId(Uuid::now_v7()),
         };
         let mut batch = Batch::new();
-        batch.insert(&template());
-        batch.insert(&lab.network("zone", true));
-        batch.insert(&lab.network("annex", false));
+        batch.insert(&Segment {
+            id: lab.segment,
+            ..network(&lab.world, "zone")
+        });
+        batch.insert(&Segment {
+            default: false,
+            vni: 584,
+            ..network(&lab.world, "annex")
+        });
         batch.insert(&VmRow {
             vm: lab.machine(),
             user_data: None,
@@ -61,6 +68,7 @@ impl Lab {
         }
         batch.insert(&lab.mapping());
         lab.world.store().state.commit(batch).await.unwrap();
+        seed_template(&lab.world.running.hub.app).await;
         lab
     }
 
@@ -74,32 +82,6 @@ impl Lab {
             .replace("{acl}", &self.acl.to_string())
             .replace("{acl_v6}", &self.acl_v6.to_string())
             .replace("{dnat}", &self.dnat.to_string())
-    }
-
-    fn network(&self, name: &str, default: bool) -> Segment {
-        let id = if default {
-            self.segment
-        } else {
-            SegmentId(Uuid::now_v7())
-        };
-        Segment {
-            id,
-            project: self.world.project,
-            sites: vec![self.world.site],
-            name: name.parse().unwrap(),
-            default,
-            vni: if default { 583 } else { 584 },
-            v4: "10.15.0.0/21".parse().unwrap(),
-            v6: Some("2001:db8:1::/64".parse().unwrap()),
-            mtu: 1450,
-            dns: Vec::new(),
-            ntp: Vec::new(),
-            strict: false,
-            generation: Generation(1),
-            seen: Generation(1),
-            tombstone: false,
-            created: Timestamp::now(),
-        }
     }
 
     fn machine(&self) -> Vm {
@@ -203,6 +185,37 @@ impl Lab {
             generation: Generation(1),
             created: Timestamp::now(),
         }
+    }
+}
+
+/// The template that public notebooks name, if the hub has not made it itself.
+pub async fn seed_template(app: &App) {
+    if app.get::<Template>(TemplateId::NOUN, CATALOG).await.is_err() {
+        let mut batch = Batch::new();
+        batch.insert(&template());
+        app.store.state.commit(batch).await.unwrap();
+    }
+}
+
+/// The default network of `lab`, at `kashiwa`.
+pub fn network(world: &World, name: &str) -> Segment {
+    Segment {
+        id: SegmentId(Uuid::now_v7()),
+        project: world.project,
+        sites: vec![world.site],
+        name: name.parse().unwrap(),
+        default: true,
+        vni: 583,
+        v4: "10.15.0.0/21".parse().unwrap(),
+        v6: Some("2001:db8:1::/64".parse().unwrap()),
+        mtu: 1450,
+        dns: Vec::new(),
+        ntp: Vec::new(),
+        strict: false,
+        generation: Generation(1),
+        seen: Generation(1),
+        tombstone: false,
+        created: Timestamp::now(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The API of mdx, on the wire.
 
+pub mod checklist;
 pub mod lab;
 pub mod looking;
 pub mod session;
+pub mod stage;
 pub mod table;
 pub mod transport;
 

@@ -2,7 +2,7 @@
 //! names them all, and a path that the hub serves and the table does not have would be one that nobody has thought about.
 
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::by;
 use super::lab::Lab;
@@ -43,6 +43,16 @@ const TABLE: &[(&str, &str, [u16; 10])] = &[
     ("GET",  "/api/acl_v6/segment/{segment}/",      [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/dnat/project/{project}",         [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/global_ip/project/{project}/assignable/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("POST", "/api/acl/",                           [401, 401,  404, 403, 403, 201, 201, 404, 201, 403]),
+    ("PUT",  "/api/acl/{acl}/",                     [401, 401,  404, 403, 403, 200, 200, 404, 200, 403]),
+    ("DELETE", "/api/acl/{acl}/",                   [401, 401,  404, 403, 403, 204, 204, 404, 204, 403]),
+    ("POST", "/api/acl_v6/",                        [401, 401,  404, 403, 403, 201, 201, 404, 201, 403]),
+    ("PUT",  "/api/acl_v6/{acl_v6}/",               [401, 401,  404, 403, 403, 200, 200, 404, 200, 403]),
+    ("DELETE", "/api/acl_v6/{acl_v6}/",             [401, 401,  404, 403, 403, 204, 204, 404, 204, 403]),
+    ("DELETE", "/api/acl_v6/{acl}/",                [401, 401,  404, 404, 404, 404, 404, 404, 404, 403]),
+    ("POST", "/api/dnat/",                          [401, 401,  404, 403, 403, 201, 201, 404, 201, 403]),
+    ("PUT",  "/api/dnat/{dnat}/",                   [401, 401,  404, 403, 403, 200, 200, 404, 200, 403]),
+    ("DELETE", "/api/dnat/{dnat}/",                 [401, 401,  404, 403, 403, 204, 204, 404, 204, 403]),
 ];
 
 #[test]
@@ -64,8 +74,26 @@ fn everybody_is_answered_as_the_table_of_the_dialect_says() {
 /// The status that `who` gets, each in a world of its own.
 async fn ask(method: &str, path: &str, who: &str) -> u16 {
     let lab = Lab::new(Running::over(renkei_store::Store::memory()).await).await;
+    let body = body((method, path), &lab);
     let method: Method = method.parse().unwrap();
-    let reply = by(&lab.world, who).ask(method, &lab.path(path), None::<Value>).await;
+    let reply = by(&lab.world, who).ask(method, &lab.path(path), body).await;
     lab.world.running.hub.stop();
     reply.status
+}
+
+/// A body with which the request can be done.
+fn body(request: (&str, &str), lab: &Lab) -> Option<Value> {
+    let rule = |source: &str, destination: &str| {
+        json!({"protocol": "TCP", "src_address": source, "src_port": "Any", "dst_address": destination,
+            "dst_port": "443",
+            "segment": lab.segment})
+    };
+    let mapping = |outside: &str| json!({"pool_address": outside, "segment": lab.segment, "dst_address": "10.15.0.5"});
+    match request {
+        ("POST" | "PUT", path) if path.starts_with("/api/acl/") => Some(rule("192.0.2.7", "10.15.0.5")),
+        ("POST" | "PUT", path) if path.starts_with("/api/acl_v6/") => Some(rule("2001:db8::7", "2001:db8:1::5")),
+        ("POST", "/api/dnat/") => Some(mapping("203.0.113.11")),
+        ("PUT", "/api/dnat/{dnat}/") => Some(mapping("203.0.113.10")),
+        _ => None,
+    }
 }

@@ -1,0 +1,190 @@
+//! Hub and hosts side by side, machine by machine, and what becomes of each. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use renkei_store::noun::vm::VmRow;
+use renkei_types::agent::{MachineSeen, Part};
+use renkei_types::id::{HostId, VmId};
+use renkei_types::operation::Generation;
+use renkei_types::recovery::{DifferenceKind, MachineDifference, Side};
+use renkei_types::vm::{self, Meant, Power};
+
+use crate::app::manifest::{Change, takes};
+
+/// A machine that a host has.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub host: HostId,
+    pub machine: MachineSeen,
+}
+
+/// A machine of which hub and hosts do not say the same.
+#[derive(Debug)]
+pub struct Compared {
+    /// What the host that knows most of it says.
+    pub seen: Option<Seen>,
+    /// For people.
+    pub told: MachineDifference,
+}
+
+/// What becomes of a machine.
+#[derive(Debug)]
+pub struct Mended {
+    pub row: VmRow,
+    pub manifests: Vec<(HostId, (VmId, Change))>,
+}
+
+/// All that differs. A host that has not `listed` says nothing, also not by its silence.
+pub fn compare<'a>(
+    rows: impl Iterator<Item = &'a VmRow>,
+    mut seen: BTreeMap<VmId, Vec<Seen>>,
+    listed: impl Fn(HostId) -> bool,
+) -> Vec<Compared> {
+    let mut compared = Vec::new();
+    for row in rows {
+        let seen = seen.remove(&row.vm.id).and_then(|seen| latest(row, seen));
+        let kind = match &seen {
+            Some(seen) => differs(row, seen),
+            None if row.vm.host.is_some_and(&listed) && !row.vm.meant.tombstone => Some(DifferenceKind::Missing),
+            None => None,
+        };
+        if let Some(kind) = kind {
+            let told = MachineDifference {
+                vm: row.vm.id,
+                name: row.vm.name.to_string(),
+                project: row.vm.project,
+                host: seen.as_ref().map(|seen| seen.host).or(row.vm.host),
+                kind,
+                meant: Some(side(row.vm.meant.generation, row.vm.meant.power)),
+                seen: seen.as_ref().map(said),
+            };
+            compared.push(Compared { seen, told });
+        }
+    }
+    let unknown = seen.into_values().flatten().map(|seen| Compared {
+        told: MachineDifference {
+            vm: seen.machine.id,
+            name: seen.machine.name.clone(),
+            project: seen.machine.project,
+            host: Some(seen.host),
+            kind: DifferenceKind::Unknown,
+            meant: None,
+            seen: Some(said(&seen)),
+        },
+        seen: Some(seen),
+    });
+    compared.extend(unknown);
+    compared
+}
+
+/// Of several copies that of the latest generation; of such the one that is not only kept, at the host that is meant to have it.
+fn latest(row: &VmRow, seen: Vec<Seen>) -> Option<Seen> {
+    let rank = |seen: &Seen| {
+        (
+            seen.machine.generation,
+            seen.machine.part == Part::Run,
+            Some(seen.host) == row.vm.host,
+        )
+    };
+    seen.into_iter().max_by_key(rank)
+}
+
+fn differs(row: &VmRow, seen: &Seen) -> Option<DifferenceKind> {
+    let meant = &row.vm.meant;
+    let machine = &seen.machine;
+    let later = machine.generation > meant.generation;
+    match () {
+        () if meant.tombstone => later.then_some(DifferenceKind::Tombstone),
+        () if later => Some(DifferenceKind::Later),
+        // The same generation meant something else before the database was set back, if it is not so and nothing was wrong.
+        () if machine.generation == meant.generation && machine.fault.is_none() && machine.power != meant.power => {
+            Some(DifferenceKind::Power)
+        }
+        () => None,
+    }
+}
+
+/// What becomes of a machine that its host knows better than the database. What differs otherwise stays as it is.
+pub fn mend(row: &VmRow, seen: &Seen, now: Timestamp) -> Mended {
+    let mut new = row.clone();
+    let mut manifests = Vec::new();
+    if differs(row, seen).is_none() {
+        return Mended { row: new, manifests };
+    }
+    let (vm, host) = (row.vm.id, seen.host);
+    let generation = row.generation().max(seen.machine.generation).next();
+    let part = match row.vm.meant.tombstone {
+        true => {
+            new.vm.meant.generation = generation;
+            Change::Gone(generation)
+        }
+        false => {
+            new.vm.meant = as_seen(&row.vm.meant, &seen.machine, generation);
+            Change::Run(generation, takes(&new.vm.meant))
+        }
+    };
+    // Copies elsewhere become unknown: kept, and an operator's to decide about.
+    let others = [row.vm.host, row.vm.leaving]
+        .into_iter()
+        .flatten()
+        .filter(|other| *other != host);
+    manifests.extend(others.map(|other| (other, (vm, Change::Remove))));
+    manifests.push((host, (vm, part)));
+    new.vm.host = Some(host);
+    new.vm.leaving = None;
+    new.placing = None;
+    new.before = None;
+    if !row.vm.meant.tombstone {
+        new.vm.made = true;
+        new.vm.lost = false;
+        new.vm.deallocated &= seen.machine.power == Power::Off;
+        new.vm.ran |= seen.machine.power == Power::On;
+        new.vm.seen = vm::Seen {
+            generation: seen.machine.generation.min(generation),
+            power: Some(seen.machine.power),
+            doing: None,
+            progress: 0,
+            fault: None,
+            addresses: seen.machine.addresses.clone(),
+            at: Some(now),
+        };
+    }
+    Mended { row: new, manifests }
+}
+
+/// What was meant, with all that the host says of it. Counters stay: what they count was obeyed long ago.
+fn as_seen(meant: &Meant, seen: &MachineSeen, generation: Generation) -> Meant {
+    let mut new = Meant {
+        generation,
+        power: seen.power,
+        save: None,
+        ..meant.clone()
+    };
+    if let Some(record) = &seen.record {
+        new.reboots = record.reboots.max(meant.reboots);
+        new.resets = record.resets.max(meant.resets);
+        new.shape.vcpus = record.vcpus;
+        new.shape.memory_mib = record.memory_mib;
+        new.shape.disks.clone_from(&record.disks);
+        new.adapters = record
+            .adapters
+            .iter()
+            .map(|adapter| vm::Adapter {
+                number: adapter.number,
+                segment: adapter.segment,
+                mac: adapter.mac,
+                addresses: adapter.addresses.clone(),
+            })
+            .collect();
+    }
+    new
+}
+
+fn said(seen: &Seen) -> Side {
+    side(seen.machine.generation, seen.machine.power)
+}
+
+fn side(generation: Generation, power: Power) -> Side {
+    Side { generation, power }
+}

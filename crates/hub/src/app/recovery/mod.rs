@@ -1,0 +1,265 @@
+//! A site in recovery: what differs between the database, which was set back, and the hosts, which were not; and how it goes on.
+//!
+//! Since the recovery began nothing was ordered of the site's hosts, and what they have listed was only kept. When all have listed,
+//! an administrator looks at the difference and lets the site go on: then, in one batch, what runs is meant to run, and every host
+//! gets a manifest of the new epoch.
+
+mod compare;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use renkei_policy::Resource;
+use renkei_store::noun::contact::Contact;
+use renkei_store::noun::manifest::Manifest;
+use renkei_store::noun::vm::VmRow;
+use renkei_store::{Batch, Stored};
+use renkei_types::action::Action;
+use renkei_types::host::{Host, HostState};
+use renkei_types::id::{HostId, SiteId, VmId};
+use renkei_types::operation::{Operation, OperationState};
+use renkei_types::problem::{Problem, ProblemKind};
+use renkei_types::recovery::{Difference, HostListing};
+use renkei_types::site::{Recovery, Site};
+use renkei_types::vm::Source;
+
+use self::compare::{Compared, Seen, compare, mend};
+use super::decision::{Decision, Draft};
+use super::manifest::{self, Change};
+use super::vm::outcome::ended;
+use super::{Answer, App, Asked, Versioned};
+
+/// Everything that a decision about a site in recovery rests on.
+struct Recovering {
+    site: Stored<Site>,
+    recovery: Recovery,
+    hosts: Vec<Stored<Host>>,
+    contacts: BTreeMap<HostId, Stored<Contact>>,
+    rows: BTreeMap<VmId, Stored<VmRow>>,
+}
+
+impl App {
+    /// What differs at a site in recovery.
+    pub async fn difference(&self, asked: &Asked, site: SiteId) -> Result<Difference, Problem> {
+        asked.may(Action::HostRead, &Resource::Site(site))?;
+        let all = self.in_recovery(site).await?;
+        let machines = all.compared().into_iter().map(|compared| compared.told).collect();
+        Ok(Difference {
+            site,
+            hosts: all.listings(),
+            machines,
+            recovery: all.recovery,
+        })
+    }
+
+    /// The site goes on: what is seen becomes what is meant where a host knows more than the database.
+    pub async fn recovered(&self, asked: &Asked, site: SiteId) -> Result<Answer<Versioned<Site>>, Problem> {
+        asked.may(Action::SiteAdminister, &Resource::Site(site))?;
+        if asked.mode == super::Mode::Apply {
+            // All that will be issued must be later than all that was heard. Whoever put the site into recovery did this; if that
+            // hub is gone since, it is done now.
+            let all = self.in_recovery(site).await?;
+            let heard = all.contacts.values().map(|contact| contact.value.held.epoch).max();
+            crate::link::raise_epoch(self, heard.unwrap_or_default()).await?;
+        }
+        self.decide(asked, || self.end_of_recovery(asked, site)).await
+    }
+
+    async fn in_recovery(&self, site: SiteId) -> Result<Recovering, Problem> {
+        let row = self.get::<Site>(SiteId::NOUN, site.0).await?;
+        let Some(recovery) = row.value.recovery.clone() else {
+            let title = format!("site `{}` is not in recovery", row.value.name);
+            return Err(Problem::new(ProblemKind::Conflict, title));
+        };
+        let key = site.to_string();
+        let hosts = self.every::<Host>("site", &key).await?;
+        let contacts = self.every::<Contact>("site", &key).await?;
+        let contacts: BTreeMap<_, _> = contacts
+            .into_iter()
+            .map(|contact| (contact.value.host, contact))
+            .collect();
+        let mut rows = BTreeMap::new();
+        for host in &hosts {
+            for row in self.every::<VmRow>("host", &VmRow::host_key(host.value.id)).await? {
+                rows.insert(row.value.vm.id, row);
+            }
+        }
+        for id in listed(&contacts, &recovery).flat_map(|(_, holding)| holding.machines.keys()) {
+            if !rows.contains_key(id)
+                && let Some(row) = self.row_of(*id).await?
+            {
+                rows.insert(*id, row);
+            }
+        }
+        Ok(Recovering {
+            site: row,
+            recovery,
+            hosts,
+            contacts,
+            rows,
+        })
+    }
+
+    async fn row_of(&self, id: VmId) -> Result<Option<Stored<VmRow>>, Problem> {
+        let row = self.store.state.get::<VmRow>(id.0).await;
+        row.map_err(|error| super::state(&error))
+    }
+
+    async fn end_of_recovery(&self, asked: &Asked, site: SiteId) -> Result<Decision<Versioned<Site>>, Problem> {
+        asked.may(Action::SiteAdminister, &Resource::Site(site))?;
+        let mut all = self.in_recovery(site).await?;
+        asked.unchanged(all.site.version)?;
+        let missing: Vec<String> = all
+            .listings()
+            .into_iter()
+            .filter(|host| !host.listed && !host.fenced)
+            .map(|host| format!("`{}`", host.name))
+            .collect();
+        if !missing.is_empty() {
+            let title = format!("not all hosts have told what they hold: {}", missing.join(", "));
+            let problem = Problem::new(ProblemKind::Conflict, title);
+            return Err(problem
+                .hint("wait until they are connected; if one is off for good, fence it: `renkei host fenced HOST`"));
+        }
+        let mut draft = Draft::new();
+        let mut changes = Vec::new();
+        let mut mended: BTreeMap<VmId, VmRow> = BTreeMap::new();
+        for Compared { seen, told } in all.compared() {
+            let (Some(seen), Some(row)) = (seen, all.rows.get(&told.vm)) else {
+                continue;
+            };
+            let mut done = mend(&row.value, &seen, asked.now);
+            changes.append(&mut done.manifests);
+            self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
+                .await?;
+            mended.insert(told.vm, done.row);
+        }
+        self.unpin(&mut all.rows, &mut mended).await?;
+        for (vm, new) in &mended {
+            match all.rows.get(vm) {
+                Some(old) if old.value != *new => draft.aside().update(old, new),
+                Some(old) => draft.expect(old),
+                None => {}
+            }
+        }
+        self.anew(draft.aside(), &all, changes).await?;
+        for contact in all.contacts.values() {
+            draft.expect(contact);
+        }
+        let new = Site {
+            recovery: None,
+            ..all.site.value.clone()
+        };
+        draft.change(&all.site, &new);
+        Ok(draft.answer(Versioned::after(&all.site, new)))
+    }
+
+    /// What was asked for before is neither done nor failed by anything that this database knows.
+    async fn close_operation(
+        &self,
+        draft: &mut Draft,
+        (before, after): (&VmRow, &mut VmRow),
+        asked: &Asked,
+    ) -> Result<(), Problem> {
+        let Some(id) = before.vm.operation else {
+            return Ok(());
+        };
+        if after == before {
+            return Ok(());
+        }
+        after.vm.operation = None;
+        let found = self.store.state.get::<Operation>(id.0).await;
+        if let Some(operation) = found.map_err(|error| super::state(&error))?
+            && !operation.value.state.ended()
+        {
+            let mut new = ended(&operation.value, OperationState::Superseded, asked.now);
+            new.error = Some("the database was set back; the machine is now meant to be as its host has it".to_owned());
+            draft.aside().update(&operation, &new);
+        }
+        Ok(())
+    }
+
+    /// A machine that is whole by now holds nothing of the one that it was copied from.
+    async fn unpin(
+        &self,
+        rows: &mut BTreeMap<VmId, Stored<VmRow>>,
+        mended: &mut BTreeMap<VmId, VmRow>,
+    ) -> Result<(), Problem> {
+        let copies: Vec<(VmId, VmId)> = mended
+            .values()
+            .filter_map(|row| match row.vm.source {
+                Source::Clone(source) if row.vm.made => Some((source, row.vm.id)),
+                Source::Clone(_) | Source::Template(_) => None,
+            })
+            .collect();
+        for (source, copy) in copies {
+            if !rows.contains_key(&source)
+                && let Some(row) = self.row_of(source).await?
+            {
+                rows.insert(source, row);
+            }
+            if let Some(row) = rows.get(&source) {
+                let row = mended.entry(source).or_insert_with(|| row.value.clone());
+                row.pinned_by.retain(|pin| *pin != copy.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every host gets a manifest of the new epoch, whether it differs or not: what it holds was never issued.
+    async fn anew(
+        &self,
+        batch: &mut Batch,
+        all: &Recovering,
+        changes: Vec<(HostId, (VmId, Change))>,
+    ) -> Result<(), Problem> {
+        for host in &all.hosts {
+            let old = self.manifest(host.value.id).await?;
+            let mut new: Manifest = old.value.clone();
+            for (_, (vm, change)) in changes.iter().filter(|(at, _)| *at == host.value.id) {
+                manifest::change(&mut new.machines, *vm, *change);
+            }
+            manifest::again(self, batch, &old, new).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Recovering {
+    fn listings(&self) -> Vec<HostListing> {
+        let one = |host: &Stored<Host>| HostListing {
+            host: host.value.id,
+            name: host.value.name.clone(),
+            listed: listed(&self.contacts, &self.recovery).any(|(listed, _)| listed == host.value.id),
+            fenced: host.value.state == HostState::Fenced,
+        };
+        self.hosts.iter().map(one).collect()
+    }
+
+    fn compared(&self) -> Vec<Compared> {
+        let mut seen: BTreeMap<VmId, Vec<Seen>> = BTreeMap::new();
+        for (host, holding) in listed(&self.contacts, &self.recovery) {
+            for machine in holding.machines.values().filter(|machine| machine.there) {
+                let machine = machine.clone();
+                seen.entry(machine.id).or_default().push(Seen { host, machine });
+            }
+        }
+        let rows = self.rows.values().map(|row| &row.value);
+        compare(rows, seen, |host| {
+            listed(&self.contacts, &self.recovery).any(|(listed, _)| listed == host)
+        })
+    }
+}
+
+/// Hosts that have listed all that they hold since this recovery began.
+fn listed<'a>(
+    contacts: &'a BTreeMap<HostId, Stored<Contact>>,
+    recovery: &'a Recovery,
+) -> impl Iterator<Item = (HostId, &'a renkei_store::noun::contact::Holding)> {
+    contacts.values().filter_map(|contact| {
+        let contact = &contact.value;
+        let holding = contact.holding.as_ref()?;
+        (contact.listed && holding.recovery == recovery.since).then_some((contact.host, holding))
+    })
+}
