@@ -15,7 +15,7 @@ use crate::freeze::Freeze;
 use crate::id::{HostId, ImageId, OperationId, PresetId, ProjectId, SegmentId, SiteId, TemplateId, UserId, VmId};
 use crate::name::VmName;
 use crate::network::Mac;
-use crate::operation::Generation;
+use crate::operation::{Generation, Operation};
 
 /// The most machines that one request makes.
 pub const MOST_AT_ONCE: usize = 200;
@@ -380,6 +380,15 @@ pub struct NewVm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^(portgroup|pvrdma|sr-iov)$")]
     pub storage_network: Option<String>,
+}
+
+/// Machines that were asked for, in the order of their names, and the operations that make them, in the same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Deployed {
+    /// The machines, as they are at the beginning.
+    pub vms: Vec<Vm>,
+    /// An operation for each.
+    pub operations: Vec<Operation>,
 }
 
 /// Asks for a machine with a copy of another's disks. What is missing is as with that one.

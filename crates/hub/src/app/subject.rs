@@ -4,8 +4,9 @@ use renkei_store::Noun;
 use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::token::Credential;
 use renkei_store::noun::user::Account;
+use renkei_store::noun::vm::VmRow;
 use renkei_types::host::Host;
-use renkei_types::id::{HostId, ImageId, OrganizationId, PresetId, ProjectId, TemplateId};
+use renkei_types::id::{HostId, ImageId, OrganizationId, PresetId, ProjectId, TemplateId, VmId};
 use renkei_types::image::Image;
 use renkei_types::member::Member;
 use renkei_types::organization::Organization;
@@ -213,5 +214,21 @@ impl Subject for Host {
 
     fn shown(&self) -> Value {
         json(self)
+    }
+}
+
+impl Subject for VmRow {
+    const NOUN: &'static str = VmId::NOUN;
+
+    fn name(&self) -> String {
+        self.vm.name.to_string()
+    }
+
+    fn shown(&self) -> Value {
+        json(&self.vm)
+    }
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.vm.project)
     }
 }

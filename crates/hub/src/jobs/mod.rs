@@ -2,6 +2,7 @@
 //! time. Jobs that must not run in two hubs at once hold a duty.
 
 mod chain;
+pub mod deadlines;
 mod duty;
 mod expire;
 pub mod place;
@@ -20,6 +21,8 @@ use crate::Hub;
 const EVERY: Duration = Duration::from_secs(1);
 /// What is over need not go at once.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// Deadlines are minutes away.
+const DEADLINES_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// So that what is committed at once is looked at together.
 const BREATH: Duration = Duration::from_millis(20);
@@ -28,6 +31,7 @@ const BREATH: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 struct Kept {
     swept: Timestamp,
+    deadlines: Timestamp,
     expire: expire::Expire,
     settle: settle::Settle,
 }
@@ -106,6 +110,10 @@ async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, kept: &mut Kept) 
     chain::run(&hub.app).await?;
     kept.expire.run(&hub.app, now).await?;
     kept.settle.run(&hub.app, now).await?;
+    if now.duration_since(kept.deadlines) >= DEADLINES_EVERY {
+        deadlines::run(&hub.app, now).await?;
+        kept.deadlines = now;
+    }
     if now.duration_since(kept.swept) >= SWEEP_EVERY {
         sweep::run(&hub.app, now).await?;
         hub.app.rotate_signing_key(now).await?;

@@ -245,7 +245,7 @@ impl Open {
 
     /// What the report says becomes what is seen.
     async fn hear(&mut self, app: &App, report: &Report, now: Timestamp) -> Result<(), Ended> {
-        let unknown = heard::machines(app, &report.machines).await?;
+        let unknown = app.heard(self.host, &report.machines, now).await?;
         app.heard_segments(self.host, &report.segments, now).await?;
         let before = &self.card.value.unknown;
         let first = report.listing != Listing::No && self.report == 0;

@@ -8,6 +8,7 @@ use renkei_policy::Resource;
 use renkei_store::Stored;
 use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::user::Account;
+use renkei_store::noun::vm::VmRow;
 use renkei_types::action::Action;
 use renkei_types::freeze::{Freeze, NewFreeze};
 use renkei_types::global_ip::GlobalIp;
@@ -46,6 +47,9 @@ impl App {
     /// What else is in a project, which therefore cannot be deleted. Members and quotas are not counted: they go with it. Whatever
     /// comes to be in one is looked for here, in live rows, and touches the project's row when it is made.
     async fn what_is_left(&self, project: ProjectId) -> Result<Option<Object>, Problem> {
+        if let Some(machine) = self.first_of::<VmRow>(project).await? {
+            return Ok(Some(machine));
+        }
         let segment = self.first_of::<Segment>(project).await?;
         let address = self.first_of::<GlobalIp>(project).await?;
         Ok(segment.or(address))

@@ -3,7 +3,9 @@
 use renkei_policy::{Resource, resource};
 use renkei_store::Stored;
 use renkei_types::action::Action;
+use renkei_types::freeze::Freeze;
 use renkei_types::id::{OrganizationId, ProjectId, SiteId};
+use renkei_types::operation::Operation;
 use renkei_types::organization::Organization;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::Project;
@@ -39,6 +41,23 @@ impl Tenant {
                 site,
             },
         )
+    }
+
+    /// The same for a machine in it, with a freeze of the machine.
+    pub fn may_machine(&self, asked: &Asked, action: Action, freeze: Option<&Freeze>) -> Result<(), Problem> {
+        let project = self.facts();
+        self.permit(asked, action, &Resource::Vm { project, freeze })
+    }
+
+    /// The same for an operation on a machine in it.
+    pub fn may_operation(&self, asked: &Asked, operation: &Operation, freeze: Option<&Freeze>) -> Result<(), Problem> {
+        let project = self.facts();
+        let resource = Resource::Operation {
+            asked: Action::VmWrite,
+            by: operation.by,
+            on: &Resource::Vm { project, freeze },
+        };
+        self.permit(asked, Action::OperationCancel, &resource)
     }
 
     /// A decision rests on both being as they were read: neither frozen nor over meanwhile.

@@ -3,11 +3,22 @@
 //! What reports, deadlines and cancelling do to a machine is decided by pure functions of the machine, its open operation and the
 //! time ([`seen`], [`deadline`]); the rest reads, asks them, and commits.
 
+pub mod act;
+mod cancel;
+pub mod change;
+pub mod clone;
 pub mod deadline;
+mod deploy;
+mod heard;
 pub mod intent;
+pub mod list;
 pub mod outcome;
+mod plug;
+mod save;
 pub mod seen;
+pub mod size;
 pub mod verb;
+pub mod work;
 
 #[cfg(test)]
 mod chaos;

@@ -7,7 +7,8 @@
 //! - Any other entry for the machine is one to destroy a copy that is left over, with a generation of its own.
 
 use jiff::Timestamp;
-use renkei_store::noun::vm::VmRow;
+use renkei_store::noun::manifest::Takes;
+use renkei_store::noun::vm::{Placing, VmRow};
 use renkei_types::id::HostId;
 use renkei_types::operation::{Generation, Operation, OperationState};
 use renkei_types::vm::{Meant, Power};
@@ -53,6 +54,71 @@ pub fn mean(row: &VmRow, meant: Meant) -> (VmRow, Vec<(HostId, Change)>) {
     let host = row.vm.host.map(|host| (host, change));
     let leaving = row.vm.leaving.map(|host| (host, keep));
     (row, host.into_iter().chain(leaving).collect())
+}
+
+/// An operation begins that makes `meant` so. What needs more room than the machine has waits for it.
+pub fn begin(row: &VmRow, operation: Operation, meant: Meant, now: Timestamp) -> Outcome {
+    let mut row = row.clone();
+    let was = row.vm.meant.clone();
+    if row.vm.host.is_some() {
+        // If the operation before is not so yet, it is set back to what was before both.
+        row.before.get_or_insert(was.clone());
+    }
+    row.vm.operation = Some(operation.id);
+    let manifests = if row.vm.host.is_none() || more(takes(&meant), takes(&was)) {
+        let generation = row.generation().next();
+        let meant = Meant { generation, ..meant };
+        if row.vm.host.is_none() {
+            row.vm.meant = meant.clone();
+        }
+        let since = row.placing.map_or(now, |placing| placing.since);
+        row.placing = Some(Placing { meant, since });
+        Vec::new()
+    } else {
+        let (changed, manifests) = mean(&row, meant);
+        row = changed;
+        row.placing = None;
+        manifests
+    };
+    let limit = Verb::of(&operation).and_then(Verb::limit);
+    let operation = Operation {
+        generation: row.generation(),
+        // While it waits no time runs.
+        deadline: limit.filter(|_| row.placing.is_none()).map(|limit| now + limit),
+        ..operation
+    };
+    Outcome {
+        row: Some(row),
+        operation: Some(operation),
+        manifests,
+    }
+}
+
+/// Whether one takes more of anything than the other.
+fn more(one: Takes, other: Takes) -> bool {
+    one.vcpus > other.vcpus || one.memory_mib > other.memory_mib || one.disk_gib > other.disk_gib
+}
+
+/// An operation begins that destroys a machine. One that no host ever had is gone at once.
+pub fn destroy(row: &VmRow, operation: Operation, now: Timestamp) -> Outcome {
+    if row.vm.host.is_none() {
+        return Outcome {
+            row: None,
+            operation: Some(ended(&operation, OperationState::Done, now)),
+            manifests: Vec::new(),
+        };
+    }
+    let (mut row, manifests) = bury(row);
+    row.vm.operation = Some(operation.id);
+    let generation = row.vm.meant.generation;
+    Outcome {
+        row: Some(row),
+        operation: Some(Operation {
+            generation,
+            ..operation
+        }),
+        manifests,
+    }
 }
 
 /// The machine is to be gone. What waits for room no longer does.

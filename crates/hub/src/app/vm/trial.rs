@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 use renkei_store::noun::vm::{Placing, VmRow};
-use renkei_types::id::{OperationId, ProjectId, SiteId, TemplateId, VmId};
+use renkei_types::id::{HostId, OperationId, ProjectId, SiteId, TemplateId, VmId};
 use renkei_types::operation::{Generation, Object, Operation, OperationState};
 use renkei_types::vm::{Disk, Meant, Power, Seen, ServiceLevel, Shape, Source, Stop, Vm};
 use uuid::Uuid;
 
 use super::verb::Verb;
+
+/// A host.
+pub const HOST: HostId = HostId(Uuid::from_u128(1));
 
 /// A machine that was asked for just now, and the operation that makes it.
 pub fn machine(power: Power) -> (VmRow, Operation) {

@@ -1,7 +1,11 @@
-//! What can be asked of a machine.
+//! What can be asked of a machine, and when.
 
 use jiff::SignedDuration;
+use renkei_store::noun::vm::VmRow;
 use renkei_types::operation::Operation;
+use renkei_types::problem::{Problem, ProblemKind};
+use renkei_types::vm::Meant;
+use renkei_types::vm::{Power, ServiceLevel, Stop, VmState};
 
 /// The verbs of operations on machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,5 +110,122 @@ impl Verb {
     /// Whether it takes the place of an operation that is open.
     pub fn supersedes(self) -> bool {
         matches!(self, Self::Destroy | Self::PowerOff)
+    }
+}
+
+/// A verb that needs nothing else to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Start it; what it may count on from now on, if that changes.
+    PowerOn(Option<ServiceLevel>),
+    /// Ask the guest to stop.
+    Shutdown,
+    /// Stop it at once.
+    PowerOff,
+    /// Ask the guest to start anew.
+    Reboot,
+    /// Start it anew at once.
+    Reset,
+    /// Stop it with its memory kept.
+    Suspend,
+    /// Go on with the memory that was kept.
+    Resume,
+    /// Destroy it.
+    Destroy,
+}
+
+impl Act {
+    /// Its verb.
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::PowerOn(_) => Verb::PowerOn,
+            Self::Shutdown => Verb::Shutdown,
+            Self::PowerOff => Verb::PowerOff,
+            Self::Reboot => Verb::Reboot,
+            Self::Reset => Verb::Reset,
+            Self::Suspend => Verb::Suspend,
+            Self::Resume => Verb::Resume,
+            Self::Destroy => Verb::Destroy,
+        }
+    }
+
+    /// What is meant then. A tombstone is another matter: see [`super::outcome::destroy`].
+    pub fn meant(self, was: &Meant) -> Meant {
+        let mut meant = was.clone();
+        match self {
+            Self::PowerOn(level) => {
+                meant.power = Power::On;
+                meant.shape.service_level = level.unwrap_or(was.shape.service_level);
+            }
+            Self::Resume => meant.power = Power::On,
+            Self::Suspend => meant.power = Power::Suspended,
+            Self::Shutdown => (meant.power, meant.stop) = (Power::Off, Stop::Shutdown),
+            Self::PowerOff => (meant.power, meant.stop) = (Power::Off, Stop::PowerOff),
+            Self::Reboot => (meant.power, meant.reboots) = (Power::On, was.reboots + 1),
+            Self::Reset => (meant.power, meant.resets) = (Power::On, was.resets + 1),
+            Self::Destroy => {}
+        }
+        meant
+    }
+}
+
+/// Whether a verb goes with where the machine stands, with its open operation, and with those that are copied from it.
+pub fn allowed(row: &VmRow, open: Option<&Operation>, verb: Verb) -> Result<(), Problem> {
+    let (vm, state) = (&row.vm, row.vm.state());
+    let conflict = |title: String| Problem::new(ProblemKind::Conflict, title);
+    if state == VmState::Destroying {
+        return Err(conflict(format!("machine `{}` is being destroyed", vm.name)));
+    }
+    if let Some(open) = open.filter(|_| !verb.supersedes()) {
+        let title = format!(
+            "machine `{}` has an open operation: {} ({})",
+            vm.name, open.verb, open.id
+        );
+        return Err(conflict(title).hint("wait until it ends, or cancel it"));
+    }
+    let stands = match verb {
+        Verb::Deploy | Verb::Clone | Verb::Destroy | Verb::Deallocate | Verb::Move => true,
+        Verb::PowerOff => match state {
+            VmState::Stopped | VmState::Deallocated => open.is_some(),
+            VmState::Lost | VmState::Destroying => false,
+            VmState::Deploying | VmState::Running | VmState::Suspended => true,
+        },
+        Verb::Shutdown | Verb::Reboot | Verb::Reset | Verb::Suspend => state == VmState::Running,
+        Verb::Resume => state == VmState::Suspended,
+        Verb::PowerOn | Verb::Reconfigure | Verb::Save => {
+            matches!(state, VmState::Stopped | VmState::Deallocated)
+        }
+    };
+    if !stands {
+        let title = format!("machine `{}` is {state}: it must be {}", vm.name, needs(verb));
+        return Err(conflict(title).field("state").hint(next(state)));
+    }
+    let moves = matches!(verb, Verb::Destroy | Verb::Reconfigure | Verb::PowerOn);
+    match row.pinned_by.first() {
+        Some(clone) if moves => {
+            let title = format!("machine `{clone}` is being cloned from machine `{}`", vm.name);
+            Err(conflict(title).hint("wait until the clone is whole, or destroy it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn needs(verb: Verb) -> &'static str {
+    match verb {
+        Verb::PowerOn | Verb::Reconfigure | Verb::Save | Verb::Clone => "stopped",
+        Verb::Resume => "suspended",
+        Verb::PowerOff => "running or suspended",
+        _ => "running",
+    }
+}
+
+fn next(state: VmState) -> &'static str {
+    match state {
+        VmState::Deploying => "wait until it is deployed",
+        VmState::Running => "shut it down first",
+        VmState::Stopped | VmState::Deallocated => "power it on first",
+        VmState::Suspended => "resume it, or power it off",
+        VmState::Lost => "ask the operators of the site, or destroy it",
+        VmState::Destroying => "wait until it is gone",
     }
 }
