@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use renkei_types::change::Plan;
+use renkei_types::operation::Operation;
 use renkei_types::problem::{Problem, ProblemKind};
 use serde::Serialize;
 use utoipa::IntoResponses;
@@ -137,6 +138,33 @@ impl<T: Serialize> IntoResponse for Created<T> {
             Answer::Done(Versioned { version, value }) => {
                 let location = [(header::LOCATION, (self.location)(&value))];
                 (StatusCode::CREATED, location, tag(version), Json(value)).into_response()
+            }
+        }
+    }
+}
+
+/// 202 with what was begun, or 200 with the plan.
+pub struct Ordered<T>(pub Answer<T>);
+
+impl<T: Serialize> IntoResponse for Ordered<T> {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Answer::Planned(plan) => Json(plan).into_response(),
+            Answer::Done(begun) => (StatusCode::ACCEPTED, Json(begun)).into_response(),
+        }
+    }
+}
+
+/// 202 with the operation and its path, or 200 with the plan.
+pub struct Accepted(pub Answer<Versioned<Operation>>);
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        match self.0 {
+            Answer::Planned(plan) => Json(plan).into_response(),
+            Answer::Done(Versioned { value, .. }) => {
+                let location = [(header::LOCATION, format!("/api/v1/operations/{}", value.id))];
+                (StatusCode::ACCEPTED, location, Json(value)).into_response()
             }
         }
     }

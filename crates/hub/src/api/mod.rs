@@ -26,6 +26,7 @@ mod site;
 mod template;
 mod token;
 mod user;
+mod vm;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -118,6 +119,19 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(site::recovered))
         .routes(routes!(operation::list))
         .routes(routes!(operation::show))
+        .routes(routes!(operation::cancel))
+        .routes(routes!(vm::list, vm::deploy))
+        .routes(routes!(vm::show, vm::change, vm::destroy))
+        .routes(routes!(vm::clone))
+        .routes(routes!(vm::save))
+        .routes(routes!(vm::power_on))
+        .routes(routes!(vm::shutdown))
+        .routes(routes!(vm::power_off))
+        .routes(routes!(vm::reboot))
+        .routes(routes!(vm::reset))
+        .routes(routes!(vm::suspend))
+        .routes(routes!(vm::resume))
+        .routes(routes!(vm::freeze, vm::thaw))
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
         .routes(routes!(event::head))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use renkei_types::change::Plan;
 use renkei_types::id::{OperationId, ProjectId};
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::page::Page;
@@ -9,8 +10,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::answer::{Failure, Refusals, Shown};
-use super::asking::{Ids, Look, PageQuery, Params};
+use super::answer::{Accepted, ChangeRefusals, Failure, Refusals, Shown};
+use super::asking::{Change, Ids, IfMatch, Look, PageQuery, Params, PlanQuery};
 use crate::Hub;
 use crate::app::operation::Operations;
 
@@ -54,4 +55,16 @@ pub async fn show(
     Ids(id): Ids<OperationId>,
 ) -> Result<Shown<Operation>, Failure> {
     Ok(Shown(hub.app.operation(&asked, id).await?))
+}
+
+/// Cancels one that changes a machine: what is meant is set back, and it has failed once that is so. What takes away is not cancelled.
+#[utoipa::path(post, path = "/api/v1/operations/{id}/cancel", tag = "operations", operation_id = "operation_cancel",
+    params(("id" = OperationId, Path), PlanQuery, IfMatch),
+    responses((status = 202, body = Operation), (status = 200, body = Plan), Refusals, ChangeRefusals))]
+pub async fn cancel(
+    State(hub): State<Hub>,
+    Ids(id): Ids<OperationId>,
+    Change { asked, body: () }: Change<()>,
+) -> Result<Accepted, Failure> {
+    Ok(Accepted(hub.app.cancel_operation(&asked, id).await?))
 }

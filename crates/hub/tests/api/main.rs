@@ -8,6 +8,7 @@ mod document;
 mod hostile;
 mod hub;
 mod life;
+mod machines;
 mod mdx;
 mod networks;
 mod openapi;

@@ -5,6 +5,7 @@ use std::path::Path;
 use renkei_testkit::Postgres;
 use renkei_testkit::python::schemathesis;
 use renkei_testkit::seed::seed;
+use renkei_types::vm::Power;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -31,7 +32,7 @@ fn schemathesis_finds_no_answer_outside_the_document() {
     // PostgreSQL takes fewer texts and numbers than the others.
     let server = Postgres::start().unwrap();
     run(postgres(&server), async |running| {
-        let world = World::with_networks(running).await;
+        let world = World::with_machine(running, Power::Off).await;
         let document = serde_json::to_string(&with_examples(&world)).unwrap();
         std::fs::write(folder.path().join("openapi.json"), document).unwrap();
         std::fs::write(folder.path().join("schemathesis.toml"), SETTINGS).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use renkei_types::vm::Power;
 use serde_json::{Value, json};
 
 use crate::document::Document;
@@ -122,8 +123,28 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("global_ip_take",      [401, 401, 401,  404, 403, 403, 201, 201,  404, 201,  423]),
     ("global_ip_give_back",  [401, 401, 401,  404, 403, 403, 204, 204,  404, 204,  423]),
 
+    // A machine of `lab`, in the state that is needed.
+    ("vm_list",              [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("vm_deploy",            [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_show",              [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    ("vm_change",            [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_destroy",           [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_clone",             [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_save",              [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_power_on",          [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_shutdown",          [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_power_off",         [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_reboot",            [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_reset",             [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_suspend",           [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_resume",            [401, 401, 401,  404, 403, 202, 202, 202,  404, 202,  423]),
+    ("vm_freeze",            [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+    ("vm_thaw",              [401, 401, 401,  404, 403, 403, 403, 403,  404, 200,  423]),
+
     ("operation_list",      [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
     ("operation_show",      [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
+    // It has ended.
+    ("operation_cancel",     [401, 401, 401,  404, 403, 409, 409, 409,  404, 409,  423]),
     ("event_list",          [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
     ("event_stream",        [401, 401, 401,  404, 200, 200, 200, 200,  404, 200,  423]),
     ("audit_head",          [401, 401, 401,  403, 403, 403, 403, 403,  403, 200,  423]),
@@ -159,6 +180,7 @@ async fn ask(id: &str, who: &str) -> u16 {
     let running = Running::over(renkei_store::Store::memory()).await;
     let world = match id.split('_').next() {
         Some("segment" | "lease" | "acl" | "dnat" | "global") => World::with_networks(running).await,
+        Some("vm") => World::with_machine(running, power(id)).await,
         _ => World::new(running).await,
     };
     let operation = Document::shared().operation(id);
@@ -178,6 +200,15 @@ async fn ask(id: &str, who: &str) -> u16 {
     };
     world.running.hub.stop();
     status
+}
+
+/// Whether the machine runs of which something is asked.
+fn power(id: &str) -> Power {
+    match id {
+        "vm_shutdown" | "vm_power_off" | "vm_reboot" | "vm_reset" | "vm_suspend" => Power::On,
+        "vm_resume" => Power::Suspended,
+        _ => Power::Off,
+    }
 }
 
 fn query(id: &str, world: &World) -> String {
@@ -221,7 +252,17 @@ fn body(id: &str, world: &World) -> Option<Value> {
         "template_change" => json!({"name": "Our own"}),
         "preset_create" => json!({"name": "tiny", "vcpus": 1, "memory_mib": 512}),
         "preset_change" => json!({"memory_mib": 1024}),
-        "organization_freeze" | "project_freeze" | "user_freeze" | "token_freeze" => json!({"reason": "an incident"}),
+        "vm_deploy" => json!({
+            "project": world.project, "name": "node-[1-2]", "template": world.template,
+            "adapters": [{"segment": world.networks.segment}],
+        }),
+        "vm_change" => json!({"size": {"custom": {"vcpus": 1, "memory_mib": 1024}}}),
+        "vm_clone" => json!({"name": "copy"}),
+        "vm_save" => json!({"name": "golden"}),
+        "vm_power_on" => json!({"service_level": "guarantee"}),
+        "vm_freeze" | "organization_freeze" | "project_freeze" | "user_freeze" | "token_freeze" => {
+            json!({"reason": "an incident"})
+        }
         _ => return None,
     };
     Some(body)

@@ -28,10 +28,12 @@ use renkei_types::site::Site;
 use renkei_types::template::Template;
 use renkei_types::token::{Token, TokenKind};
 use renkei_types::user::User;
+use renkei_types::vm::Power;
 use uuid::Uuid;
 
 use crate::client::Client;
 use crate::hub::Running;
+use crate::machines::{Machines, Place};
 use crate::networks::Networks;
 
 /// The password of `member`.
@@ -53,6 +55,8 @@ pub struct World {
     pub preset: PresetId,
     /// Only there for those who ask for them with [`World::with_networks`].
     pub networks: Networks,
+    /// Only there for those who ask for them with [`World::with_machine`].
+    pub machines: Machines,
     /// A token of `member`, for a program.
     pub token: TokenId,
     pub users: BTreeMap<&'static str, UserId>,
@@ -72,6 +76,7 @@ impl World {
             image: ImageId(Uuid::now_v7()),
             preset: PresetId(Uuid::now_v7()),
             networks: Networks::new(),
+            machines: Machines::new(),
             token: TokenId(Uuid::now_v7()),
             users: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -90,6 +95,34 @@ impl World {
         let mut batch = Batch::new();
         world.networks.insert(&mut batch, (world.project, world.site));
         world.store().state.commit(batch).await.unwrap();
+        world
+    }
+
+    /// Also with a machine, which runs or does not, and with room in the quota for more.
+    pub async fn with_machine(running: Running, power: Power) -> Self {
+        let world = Self::with_networks(running).await;
+        let place = Place {
+            project: world.project,
+            site: world.site,
+            segment: world.networks.segment,
+            template: world.template,
+        };
+        let state = &world.store().state;
+        let quota = state.all::<QuotaRow>(None, 1).await.unwrap().pop().unwrap();
+        let limit = Amounts {
+            vcpus: 100,
+            memory_mib: 1 << 20,
+            disk_gib: 10_000,
+            ..quota.value.limit
+        };
+        let mut batch = Batch::new();
+        let more = QuotaRow {
+            limit,
+            ..quota.value.clone()
+        };
+        batch.update(&quota, &more);
+        world.machines.insert(&mut batch, &place, power);
+        state.commit(batch).await.unwrap();
         world
     }
 
@@ -136,6 +169,7 @@ impl World {
             ("id", Some("templates")) => self.template.to_string(),
             ("id", Some("images")) => self.image.to_string(),
             ("id", Some("presets")) => self.preset.to_string(),
+            ("id", Some("vms")) => self.machines.vm.to_string(),
             ("id", Some("segments")) => self.networks.segment.to_string(),
             ("id", Some("leases")) => self.networks.lease.to_string(),
             ("id", Some("acls")) => self.networks.acl.to_string(),
