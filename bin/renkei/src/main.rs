@@ -20,6 +20,9 @@ compile_error!("a build needs at least one command: enable the feature `cp`");
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if commands::complete() {
+        return ExitCode::SUCCESS;
+    }
     let code = match invocation::understand(std::env::args_os()) {
         Ok(settings) => commands::run(settings),
         Err(refusal) => refusal.tell(),

@@ -98,7 +98,19 @@ fn manual_pages_and_completions_are_made() {
     for page in ["renkei.1", "renkei-cp.1", "renkei-verify.1", "mscp.1"] {
         assert!(dir.path().join(page).exists(), "{page}");
     }
-    assert!(text(&renkei(&["completions", "bash"]).stdout).contains("--resume-list"));
+    let script = renkei(&["completions", "bash"]);
+    assert!(text(&script.stdout).contains("RENKEI_COMPLETE"));
+    // As that script asks.
+    let completed = Command::new(env!("CARGO_BIN_EXE_renkei"))
+        .args(["--", "renkei", "cp", "--resume-l"])
+        .envs([
+            ("RENKEI_COMPLETE", "bash"),
+            ("_CLAP_COMPLETE_INDEX", "2"),
+            ("_CLAP_IFS", "\n"),
+        ])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(text(&completed.stdout).trim(), "--resume-list");
 }
 
 #[test]

@@ -4,16 +4,44 @@ use std::io;
 use std::path::Path;
 
 use clap::CommandFactory as _;
+use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::arguments::{Renkei, mscp::Mscp};
 use crate::exit;
 use crate::printer::Output;
 
-/// Prints a completion script.
+/// Set by the completion scripts, to the name of the shell.
+const COMPLETE: &str = "RENKEI_COMPLETE";
+
+/// Prints a completion script, which asks this program what to complete: some names only a hub knows.
 pub fn completions(shell: clap_complete::Shell) -> u8 {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Renkei::command(), "renkei", &mut script);
-    told(Output::PLAIN.answer(&script))
+    let shells = Shells::builtins();
+    let written = match shells.completer(&shell.to_string()) {
+        Some(shell) => shell.write_registration(COMPLETE, "renkei", "renkei", "renkei", &mut script),
+        None => Err(io::Error::other(format!("nothing is known of the shell {shell}"))),
+    };
+    told(written.and_then(|()| Output::PLAIN.answer(&script)))
+}
+
+/// Whether a completion script has called, and was answered.
+pub fn complete() -> bool {
+    let directory = std::env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(command).var(COMPLETE);
+    // What cannot be completed is not completed: the shell shows nothing else.
+    asked
+        .try_complete(std::env::args_os(), directory.as_deref())
+        .unwrap_or(true)
+}
+
+#[cfg(feature = "hub")]
+fn command() -> clap::Command {
+    super::hub::with_names(Renkei::command())
+}
+
+#[cfg(not(feature = "hub"))]
+fn command() -> clap::Command {
+    Renkei::command()
 }
 
 /// Writes all manual pages into a directory, or prints the one of `renkei`.

@@ -13,6 +13,8 @@ mod serve;
 mod up;
 mod verify;
 
+pub use documents::complete;
+
 #[cfg(feature = "hub")]
 use crate::printer::Output;
 use crate::settings::Settings;

@@ -18,7 +18,7 @@ pub struct Hub {
     pub url: String,
     pub one_time_password: String,
     // Removed after the hub has ended.
-    _home: Renkei,
+    home: Renkei,
     data: TempDir,
 }
 
@@ -61,7 +61,7 @@ impl Hub {
             up: Some(up),
             url,
             one_time_password,
-            _home: home,
+            home,
             data,
         }
     }
@@ -73,6 +73,15 @@ impl Hub {
             let outcome = up.finish().expect("it ends");
             assert!(outcome.status.success(), "{}", outcome.text());
         }
+    }
+
+    /// Starts it again, at this address.
+    pub fn start_again(&mut self, listen: &str) {
+        let mut command = self.home.command();
+        command.args(["up", "--listen", listen, "--data"]).arg(self.data.path());
+        let up = Running::start(command).expect("it starts");
+        wait::until("the hub to listen again", || up.stdout().contains("listening on ")).expect("it listens");
+        self.up = Some(up);
     }
 
     /// Where its data are.

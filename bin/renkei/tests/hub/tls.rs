@@ -135,3 +135,44 @@ fn a_new_certificate_is_shown_without_a_new_start() {
     hub.interrupt();
     assert!(hub.finish().unwrap().status.success());
 }
+
+#[test]
+fn an_authority_that_was_named_once_is_remembered_for_its_hub() {
+    let (folder, renkei) = configured("127.0.0.1:0", TLS);
+    let hub = serve(&renkei, folder.path());
+    let told = wait::until_some("the hub to listen", wait::PATIENCE, || {
+        let told = hub.stdout();
+        (told.contains("one-time password: ") && told.ends_with('\n')).then_some(told)
+    })
+    .unwrap();
+    let after = |words: &str| told.split_once(words).unwrap().1.lines().next().unwrap().to_owned();
+    let url = format!("https://localhost:{}", after("listening on https://127.0.0.1:"));
+    let password = after("one-time password: ");
+    let run = |words: &[&str]| {
+        let mut command = renkei.command();
+        let input = folder.path().join("passwords");
+        std::fs::write(&input, format!("{password}\ncorrect horse battery\n")).unwrap();
+        command.args(words).env("RENKEI_HUB", &url).env_remove("RENKEI_TOKEN");
+        // What this machine trusts has nothing to do with it.
+        command.env("SSL_CERT_FILE", folder.path().join("hub.key"));
+        command.stdin(std::fs::File::open(&input).unwrap());
+        Running::start(command).unwrap().finish().unwrap()
+    };
+    let ca = folder.path().join("hub.pem");
+    let login = ["login", "--user", "admin", "--password-stdin", "--ca"];
+    let (other, _) = configured("127.0.0.1:0", TLS);
+    let stranger = run(&[&login[..], &[other.path().join("hub.pem").to_str().unwrap()]].concat());
+    assert_eq!(stranger.code(), Some(3), "{}", stranger.text());
+    let nothing = run(&[&login[..], &[folder.path().join("hub.key").to_str().unwrap()]].concat());
+    assert!(
+        nothing.code() != Some(0) && nothing.text().contains("cannot use the authorities in"),
+        "{}",
+        nothing.text()
+    );
+    let signed_in = run(&[&login[..], &[ca.to_str().unwrap()]].concat());
+    assert_eq!(signed_in.code(), Some(0), "{}", signed_in.text());
+    let who = run(&["whoami"]);
+    assert_eq!(who.code(), Some(0), "{}", who.text());
+    hub.interrupt();
+    assert!(hub.finish().unwrap().status.success());
+}

@@ -10,10 +10,24 @@ use super::OfProject;
 pub enum Verb {
     /// List what happened, newest first
     List(List),
+    /// Show what happens, as it happens, until it is interrupted; goes on by itself when the connection breaks
+    #[command(long_flag = "follow")]
+    Follow(Follow),
     /// Check that nothing in the chain of events was changed
     Verify,
     /// Show where the chain of events stands, to be kept elsewhere
     Head,
+}
+
+/// `renkei audit follow`.
+#[derive(Clone, Debug, Args)]
+pub struct Follow {
+    /// In which project.
+    #[command(flatten)]
+    pub of: OfProject,
+    /// Begin after the event with this id [default: with what happens from now on]
+    #[arg(long, value_name = "ID")]
+    pub after: Option<i64>,
 }
 
 /// `renkei audit list`.

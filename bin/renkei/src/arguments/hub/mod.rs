@@ -86,6 +86,9 @@ pub struct Planned {
     /// Show what would be changed, and whether it would be refused; change nothing
     #[arg(long)]
     pub plan: bool,
+    /// Return when the change is so, not only asked for; says meanwhile what is waited for
+    #[arg(long, conflicts_with = "plan")]
+    pub wait: bool,
 }
 
 /// A change that destroys.

@@ -1,5 +1,7 @@
 //! `renkei login`, `logout` and `whoami`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{At, EXIT_CODES};
@@ -14,6 +16,9 @@ pub struct Login {
     /// Who signs in [default: asked for]
     #[arg(long, short = 'u', value_name = "NAME")]
     pub user: Option<String>,
+    /// Check the hub's certificate against the authorities in this file (PEM), now and later, not against those that this machine trusts
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Read the password from the first line of standard input; a second line is the new one, if one must be chosen
     #[arg(long, requires = "user")]
     pub password_stdin: bool,

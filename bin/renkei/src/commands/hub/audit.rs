@@ -1,5 +1,7 @@
 //! `renkei audit`.
 
+mod follow;
+
 use renkei_types::event::{ChainHead, Event, Verification};
 use serde_json::Value;
 
@@ -15,6 +17,7 @@ const HEADING: &[&str] = &["ID", "TIME", "WHO", "FROM", "WHAT", "OBJECT", "OBJEC
 pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::List(list) => self::list(hub, &list).await,
+        Verb::Follow(from) => follow::follow(hub, &from).await,
         Verb::Verify => verify(hub).await,
         Verb::Head => head(hub).await,
     }

@@ -1,6 +1,8 @@
 //! Asking a hub: paths below `/api/v1`, problems, versions, plans, and trying once more what may be tried again.
 
-use hyper::body::Bytes;
+use std::path::Path;
+
+use hyper::body::{Bytes, Incoming};
 use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, USER_AGENT};
 use hyper::{Method, StatusCode};
 use renkei_types::change::Plan;
@@ -42,6 +44,8 @@ pub enum Mode {
     Plan,
     /// Do it.
     Apply,
+    /// Do it, and wait until it is so.
+    Wait,
 }
 
 /// What came of a change.
@@ -98,6 +102,11 @@ impl Change {
         self
     }
 
+    /// Whether it is to be waited for.
+    pub fn waits(&self) -> bool {
+        self.mode == Mode::Wait
+    }
+
     /// Only if the object is still as it was seen.
     #[must_use]
     pub fn seen(mut self, version: Option<String>) -> Self {
@@ -121,8 +130,10 @@ impl Change {
 
 impl Client {
     /// For `hub`; without a token only signing in works.
-    pub fn new(hub: HubUrl, token: Option<Secret>) -> Result<Self, Failure> {
-        let transport = Transport::new(&hub)?;
+    ///
+    /// Its certificate is checked against the authorities in `ca`, or those that this machine trusts.
+    pub fn new(hub: HubUrl, token: Option<Secret>, ca: Option<&Path>) -> Result<Self, Failure> {
+        let transport = Transport::new(&hub, ca)?;
         Ok(Self { hub, token, transport })
     }
 
@@ -171,12 +182,12 @@ impl Client {
         self.signed_in()?;
         let query = match change.mode {
             Mode::Plan => vec![("plan", "true".to_owned())],
-            Mode::Apply => Vec::new(),
+            Mode::Apply | Mode::Wait => Vec::new(),
         };
         let body = self.ask(change, &query).await?.body;
         Ok(match change.mode {
             Mode::Plan => Outcome::Planned(body),
-            Mode::Apply => Outcome::Done(body),
+            Mode::Apply | Mode::Wait => Outcome::Done(body),
         })
     }
 
@@ -191,6 +202,22 @@ impl Client {
     pub async fn sign_in(&self, body: &impl Serialize) -> Result<Value, Failure> {
         let asked = Change::new(Method::POST, "/sessions", Some(body));
         Ok(self.ask(&asked, &[]).await?.body)
+    }
+
+    /// Opens a stream of events after this one; its end is that of the connection.
+    pub async fn stream(&self, path: &str, query: &[(&str, String)]) -> Result<Incoming, Failure> {
+        self.signed_in()?;
+        let asked = Change::new(Method::GET, path, None::<&()>);
+        let opened = self.transport.open(&self.hub, self.request(&asked, query)?).await;
+        match opened {
+            Ok(opened) if opened.status().is_success() => Ok(opened.into_body()),
+            Ok(refused) => {
+                let status = refused.status();
+                let body = self.transport.rest(&self.hub, refused).await;
+                Err(body.map_or_else(Broken::into, |body| self.refused(status, &body)))
+            }
+            Err(broken) => Err(broken.into()),
+        }
     }
 
     /// The answer as what it should be.

@@ -1,6 +1,7 @@
 //! Why a command came to nothing, what to tell the person or the program, and the exit code.
 
 use std::io;
+use std::path::PathBuf;
 
 use renkei_transfer::ssh::PromptError;
 use renkei_types::problem::{Problem, ProblemKind};
@@ -49,6 +50,14 @@ pub enum Failure {
     /// Nobody is signed in there.
     #[error("not signed in at {0}\nhint: `renkei login`, or a token in RENKEI_TOKEN")]
     NotSignedIn(HubUrl),
+    /// The authorities that the hub's certificate is to be checked against.
+    #[error("cannot use the authorities in `{}`\nhint: `renkei login --ca FILE` names another file", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Cause,
+    },
     /// A name that nothing has.
     #[error("there is no {noun} `{name}`, or you may not see it\nhint: `renkei {command} list` shows what there is")]
     Missing {

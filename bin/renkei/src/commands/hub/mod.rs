@@ -2,6 +2,7 @@
 
 mod audit;
 mod client;
+mod complete;
 mod failure;
 mod member;
 mod names;
@@ -26,6 +27,8 @@ use jiff::Timestamp;
 use renkei_types::printable::terminal_safe_json;
 use serde::Serialize;
 use tokio::runtime::Builder;
+
+pub use self::complete::with_names;
 
 use self::client::Client;
 use self::failure::Failure;
@@ -78,8 +81,12 @@ async fn carry_out(settings: HubSettings) -> Result<u8, Failure> {
         Task::Logout => profile.token(&hub),
         _ => settings.token.or_else(|| profile.token(&hub)),
     };
+    let ca = match &settings.task {
+        Task::Login(login) => login.ca.as_deref().or(profile.ca(&hub)),
+        _ => profile.ca(&hub),
+    };
     let hub = Hub {
-        client: Client::new(hub, token)?,
+        client: Client::new(hub.clone(), token, ca)?,
         output: settings.output,
         now: Timestamp::now(),
     };

@@ -11,7 +11,7 @@ use super::client::{Answer, Change, Mode, Outcome};
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::resolve::{self, Collection};
-use super::{Hub, plan, table};
+use super::{Hub, operation, plan, table};
 use crate::arguments::hub::{Delete, Destroys, Freeze, Planned, Thaw};
 use crate::exit;
 
@@ -50,7 +50,11 @@ pub struct Deed {
 
 impl From<Planned> for Mode {
     fn from(planned: Planned) -> Self {
-        if planned.plan { Self::Plan } else { Self::Apply }
+        match (planned.plan, planned.wait) {
+            (true, _) => Self::Plan,
+            (false, true) => Self::Wait,
+            (false, false) => Self::Apply,
+        }
     }
 }
 
@@ -108,12 +112,27 @@ impl Hub {
     pub async fn carry_out<N: Noun>(&self, deed: &Deed) -> Result<u8, Failure> {
         match self.client.change(&deed.change).await? {
             Outcome::Planned(plan) => self.print_plan(plan),
-            Outcome::Done(object) if self.is_json() => self.print_json(&object),
+            Outcome::Done(object) if self.is_json() => {
+                self.print_json(&object)?;
+                self.until_so(&deed.change, &object).await
+            }
             Outcome::Done(object) => {
+                let changed = object.clone();
                 let id = object["id"].as_str().map(|id| format!(", id {id}")).unwrap_or_default();
                 let noun: N = self.client.read(object)?;
-                self.print_line(&format!("{} {}{id}", deed.done, self.called(&noun).await))
+                self.print_line(&format!("{} {}{id}", deed.done, self.called(&noun).await))?;
+                self.until_so(&deed.change, &changed).await
             }
+        }
+    }
+
+    /// Waits, if that was asked for, for every operation of `object` that has not ended; 1 if one of them comes to nothing.
+    ///
+    /// Every verb that changes something ends here.
+    pub async fn until_so(&self, change: &Change, object: &Value) -> Result<u8, Failure> {
+        match object["id"].as_str() {
+            Some(id) if change.waits() => operation::until_so(self, id).await,
+            _ => Ok(exit::COMPLETE),
         }
     }
 
@@ -126,6 +145,7 @@ impl Hub {
     /// Takes away what is at `path`: as it was when the person said yes, and not otherwise.
     pub async fn destroy<N: Noun>(&self, path: &str, destroys: Destroys, done: &str) -> Result<u8, Failure> {
         let Answer { version, body } = self.client.get(path, &[]).await?;
+        let object = body.clone();
         let noun: N = self.client.read(body)?;
         let called = self.called(&noun).await;
         let change = Change::delete(path).seen(version).mode(destroys.planned.into());
@@ -138,8 +158,13 @@ impl Hub {
         }
         match self.client.change(&change).await? {
             Outcome::Planned(plan) => self.print_plan(plan),
-            Outcome::Done(answer) if self.is_json() => self.print_json(&answer),
-            Outcome::Done(_) => self.print_line(&format!("{done} {called}")),
+            Outcome::Done(answer) => {
+                match self.is_json() {
+                    true => self.print_json(&answer)?,
+                    false => self.print_line(&format!("{done} {called}"))?,
+                };
+                self.until_so(&change, &object).await
+            }
         }
     }
 

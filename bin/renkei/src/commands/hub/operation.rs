@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use renkei_types::id::OperationId;
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::size::Elapsed;
 use tokio::time::{Instant, sleep};
@@ -13,6 +14,7 @@ use super::noun::Noun;
 use super::resolve::Collection::{Projects, Users};
 use super::{Hub, table};
 use crate::arguments::hub::operation::{List, State, Verb, Wait};
+use crate::exit;
 use crate::printer::Status;
 
 const OPERATIONS: &str = "/operations";
@@ -118,19 +120,44 @@ async fn list(hub: &Hub, list: &List) -> Result<u8, Failure> {
     hub.list::<Operation>(OPERATIONS, &query).await
 }
 
-/// Until it has ended; what is waited for, and since when, goes to standard error.
 async fn wait(hub: &Hub, wait: &Wait) -> Result<u8, Failure> {
-    let path = format!("{OPERATIONS}/{}", wait.one.id);
     let give_up = wait.timeout.map(|timeout| Instant::now() + timeout);
+    let operation = until_ended(hub, wait.one.id, give_up).await?;
+    hub.print_one::<Operation>(serde_json::to_value(&operation).unwrap_or_default())
+        .await?;
+    ended(&operation)
+}
+
+/// Waits for what is under way with the object of this id. An operation that comes to nothing says why.
+pub(super) async fn until_so(hub: &Hub, object: &str) -> Result<u8, Failure> {
+    let mut code = exit::COMPLETE;
+    for state in [OperationState::Running, OperationState::Cancelling] {
+        let query = [("object", object.to_owned()), ("state", state.to_string())];
+        for one in hub.client.all(OPERATIONS, &query).await? {
+            let operation: Operation = hub.client.read(one)?;
+            let operation = until_ended(hub, operation.id, None).await?;
+            if ended(&operation)? != exit::COMPLETE {
+                let error = operation.error.as_deref().unwrap_or("it does not say why");
+                hub.output
+                    .note(&format!("operation {} is {}: {error}", operation.id, operation.state));
+                code = exit::FAILED;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Until it has ended; what is waited for, and since when, goes to standard error.
+async fn until_ended(hub: &Hub, id: OperationId, give_up: Option<Instant>) -> Result<Operation, Failure> {
+    let path = format!("{OPERATIONS}/{id}");
     let mut status = Status::default();
     let mut pause = SOON;
     loop {
         let body = hub.client.get(&path, &[]).await?.body;
-        let operation: Operation = hub.client.read(body.clone())?;
+        let operation: Operation = hub.client.read(body)?;
         if operation.state.ended() {
             status.clear();
-            hub.print_one::<Operation>(body).await?;
-            return ended(&operation);
+            return Ok(operation);
         }
         let (subject, time) = waiting(&operation, Timestamp::now());
         status.show(&subject, &time);
@@ -149,8 +176,8 @@ async fn wait(hub: &Hub, wait: &Wait) -> Result<u8, Failure> {
 
 fn ended(operation: &Operation) -> Result<u8, Failure> {
     match operation.state {
-        OperationState::Done => Ok(crate::exit::COMPLETE),
-        _ => Ok(crate::exit::FAILED),
+        OperationState::Done => Ok(exit::COMPLETE),
+        _ => Ok(exit::FAILED),
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Profile {
 struct Session {
     user: String,
     token: String,
+    /// The authorities that its certificate is checked against, if they are not those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Session {
@@ -137,14 +140,27 @@ impl Profile {
         Some(Secret::new(session.token.clone()))
     }
 
+    /// The file with the authorities for a hub.
+    pub fn ca(&self, hub: &HubUrl) -> Option<&Path> {
+        self.sessions.get(hub.as_str())?.ca.as_deref()
+    }
+
     /// Remembers a session; its hub is meant from now on when none is named.
     pub fn remember(&mut self, hub: &HubUrl, user: &str, token: &Secret) {
         let session = Session {
             user: user.to_owned(),
             token: token.reveal().to_owned(),
+            ca: self.ca(hub).map(Path::to_owned),
         };
         self.sessions.insert(hub.as_str().to_owned(), session);
         self.hub = Some(hub.as_str().to_owned());
+    }
+
+    /// From now on the certificate of this hub, where somebody is signed in, is checked against the authorities in this file.
+    pub fn trust(&mut self, hub: &HubUrl, ca: PathBuf) {
+        if let Some(session) = self.sessions.get_mut(hub.as_str()) {
+            session.ca = Some(ca);
+        }
     }
 
     /// Forgets the session at a hub, not which hub is meant.

@@ -54,6 +54,18 @@ impl Collection {
         }
     }
 
+    /// What a command is about.
+    pub fn of_command(command: &str) -> Option<Self> {
+        let all = [
+            Self::Organizations,
+            Self::Projects,
+            Self::Users,
+            Self::Tokens,
+            Self::Sites,
+        ];
+        all.into_iter().find(|collection| collection.command() == command)
+    }
+
     /// The path of one of it.
     pub fn one(self, id: Uuid) -> String {
         format!("{}/{id}", self.path())

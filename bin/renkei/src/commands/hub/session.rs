@@ -44,6 +44,11 @@ pub async fn login(mut hub: Hub, login: &Login, path: Option<&Path>) -> Result<u
     }
     let mut profile = Profile::load(path)?;
     profile.remember(hub.client.hub(), whoami.user.name.as_str(), &Secret::new(issued.secret));
+    if let Some(ca) = &login.ca {
+        // Later commands may run elsewhere.
+        let ca = std::path::absolute(ca).unwrap_or_else(|_| ca.clone());
+        profile.trust(hub.client.hub(), ca);
+    }
     profile.save(path)?;
     if hub.is_json() {
         return hub.print_json(&issued.token);

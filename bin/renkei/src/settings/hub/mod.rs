@@ -100,10 +100,9 @@ pub fn settings(command: HubCommand) -> Result<Settings, UsageError> {
     };
     // An empty variable is what scripts write for none.
     let hub = at.hub.filter(|hub| !hub.is_empty());
-    let token = env::var("RENKEI_TOKEN").ok().filter(|token| !token.is_empty());
     Ok(Settings::Hub(Box::new(HubSettings {
         hub: hub.map(|hub| hub.parse()).transpose()?,
-        token: token.map(Secret::new),
+        token: token_of_environment(),
         profile: profile(),
         output: Output {
             form: if at.json { Form::Json } else { Form::Text },
@@ -117,8 +116,20 @@ fn split<V: Subcommand>(noun: Noun<V>, task: impl FnOnce(V) -> Task) -> (At, Tas
     (noun.at, task(noun.verb))
 }
 
+/// RENKEI_TOKEN.
+pub fn token_of_environment() -> Option<Secret> {
+    let token = env::var("RENKEI_TOKEN").ok().filter(|token| !token.is_empty());
+    token.map(Secret::new)
+}
+
+/// RENKEI_HUB, for whoever knows no `--hub`.
+pub fn hub_of_environment() -> Option<Result<HubUrl, NotAHub>> {
+    let hub = env::var("RENKEI_HUB").ok().filter(|hub| !hub.is_empty())?;
+    Some(hub.parse())
+}
+
 /// `$XDG_CONFIG_HOME/renkei/hub.json`, `~/.config` without it.
-fn profile() -> Option<PathBuf> {
+pub fn profile() -> Option<PathBuf> {
     let directory = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let config = directory("XDG_CONFIG_HOME").or_else(|| Some(directory("HOME")?.join(".config")))?;
     Some(config.join("renkei/hub.json"))

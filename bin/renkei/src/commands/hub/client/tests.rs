@@ -7,6 +7,7 @@ use renkei_types::name::Name;
 use serde_json::json;
 
 use super::*;
+use crate::commands::hub::Hub;
 use crate::exit;
 
 /// What a hub of a test does with a connection, after it has read a request from it.
@@ -64,7 +65,7 @@ fn read(stream: &TcpStream) -> Seen {
 }
 
 fn client(hub: HubUrl) -> Client {
-    Client::new(hub, Some(Secret::new("rk_secret".to_owned()))).unwrap()
+    Client::new(hub, Some(Secret::new("rk_secret".to_owned())), None).unwrap()
 }
 
 fn header<'a>(seen: &'a Seen, name: &str) -> Option<&'a str> {
@@ -211,7 +212,7 @@ fn a_plan_is_asked_for_and_the_version_is_kept() {
 #[test]
 fn without_a_token_nothing_is_asked() {
     let (url, served) = hub(Vec::new());
-    let client = Client::new(url, None).unwrap();
+    let client = Client::new(url, None, None).unwrap();
     let failure = run(client.get("/users", &[])).unwrap_err();
     assert!(matches!(failure, Failure::NotSignedIn(_)));
     assert_eq!(failure.exit_code(), exit::NOT_CONNECTED);
@@ -225,4 +226,47 @@ fn an_answer_of_another_form_is_not_understood() {
         client(url).read::<Name>(json!(7)),
         Err(Failure::Answer { .. })
     ));
+}
+
+/// What a later verb of a machine will see: an operation that is under way, then done, another that fails.
+#[test]
+fn a_change_that_is_waited_for_ends_with_its_operations() {
+    let operation = |id: Uuid, state: &str, error: Option<&str>| {
+        json!({
+            "id": id, "verb": "vm:deploy", "object": {"noun": "vm", "id": Uuid::nil(), "name": "a1"}, "generation": 1,
+            "state": state, "progress": 40, "created": "2026-11-21T12:00:00Z", "error": error,
+        })
+    };
+    let answer = |value: Value| Act::Answer(200, "", value.to_string());
+    let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
+    for (last, error, code) in [
+        ("done", None, exit::COMPLETE),
+        ("failed", Some("no room"), exit::FAILED),
+    ] {
+        let (url, served) = hub(vec![
+            answer(json!({"items": [operation(one, "running", None)]})),
+            answer(operation(one, "running", None)),
+            answer(operation(one, "done", None)),
+            answer(json!({"items": [operation(two, "cancelling", None)]})),
+            answer(operation(two, last, error)),
+        ]);
+        let hub = Hub {
+            client: client(url),
+            output: crate::printer::Output::PLAIN,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let change = Change::delete("/vms/1").mode(Mode::Wait);
+        let object = json!({"id": Uuid::nil()});
+        assert_eq!(run(hub.until_so(&change, &object)).unwrap(), code);
+        let seen = served.join().unwrap();
+        assert!(
+            seen[0]
+                .head
+                .starts_with(&format!("get /api/v1/operations?object={}&state=running", Uuid::nil()))
+        );
+        assert!(seen[4].head.starts_with(&format!("get /api/v1/operations/{two} ")));
+        // Without `--wait` nothing is asked.
+        let change = change.mode(Mode::Apply);
+        assert_eq!(run(hub.until_so(&change, &object)).unwrap(), exit::COMPLETE);
+    }
 }
