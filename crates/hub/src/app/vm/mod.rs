@@ -23,4 +23,6 @@ pub mod work;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod trial;
