@@ -84,6 +84,12 @@ pub enum FolderError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody else could put other files into it.
+    #[error("`{}` is not a folder of this user's that is closed to others\nhint: chown and chmod 700, or choose another folder", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
     /// Two agents would do everything twice.
     #[error("another agent uses the folder `{}`\nhint: stop it, or choose another folder", path.display())]
     Used {
@@ -102,13 +108,20 @@ impl DataFolder {
     /// The folder at `path`; it is made if it is not there.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be made, or is another user's or open to others: what lies there says what to do with this computer.
     pub fn new(path: &Path) -> Result<Self, FolderError> {
         let folder = Self { path: path.to_owned() };
         let mut builder = std::fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(path);
         made.map_err(|source| folder.failed("make", "", source))?;
-        Ok(folder)
+        let found = path.symlink_metadata();
+        let found = found.map_err(|source| folder.failed("read", "", source))?;
+        let own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+        if own && found.mode() & OTHERS == 0 {
+            Ok(folder)
+        } else {
+            Err(FolderError::Foreign { path: folder.path })
+        }
     }
 
     /// Where it is.
@@ -225,9 +238,24 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_others_can_open_or_that_is_a_link_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let (open, link) = (folder.path().join("open"), folder.path().join("link"));
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o750)).unwrap();
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        for path in [open, link] {
+            assert!(
+                matches!(DataFolder::new(&path), Err(FolderError::Foreign { .. })),
+                "{path:?}"
+            );
+        }
+    }
+
+    #[test]
     fn one_agent_uses_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let data = DataFolder::new(folder.path()).unwrap();
+        let data = DataFolder::new(&folder.path().join("site")).unwrap();
         let lock = data.lock().unwrap();
         assert!(matches!(data.lock(), Err(FolderError::Used { .. })));
         drop(lock);
@@ -237,7 +265,10 @@ mod tests {
     #[test]
     fn who_has_not_joined_is_told_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let error = DataFolder::new(folder.path()).unwrap().identity().unwrap_err();
+        let error = DataFolder::new(&folder.path().join("site"))
+            .unwrap()
+            .identity()
+            .unwrap_err();
         assert!(error.to_string().contains("renkei site invite"), "{error}");
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_driver_says_why_it_is_the_one() {
         let folder = tempfile::tempdir().unwrap();
-        let data = DataFolder::new(folder.path()).unwrap();
+        let data = DataFolder::new(&folder.path().join("site")).unwrap();
         for asked in [Pick::Auto, Pick::Fake] {
             let which = pick(&data, asked, 100).unwrap().which();
             assert!(

@@ -116,10 +116,7 @@ pub fn reconcile(asked: &Question<'_>) -> Next {
     }
     match due {
         Due::So => reached(after, asked),
-        Due::Missing => Next {
-            marks,
-            then: Then::Missing,
-        },
+        Due::Missing => missing(marks, intent),
         Due::Never(why) => stuck(marks, intent, why),
         Due::Do(act) => match permanent(asked, &marks) {
             Some(why) => stuck(marks, intent, &why),
@@ -182,6 +179,20 @@ fn stuck(mut marks: Marks, intent: &MachineIntent, why: &str) -> Next {
     Next {
         marks,
         then: Then::Stuck,
+    }
+}
+
+/// What was so stays told; what is asked of a machine that is not there cannot be done.
+fn missing(mut marks: Marks, intent: &MachineIntent) -> Next {
+    if !was_so(&marks, intent) {
+        marks.fault = Some(Fault {
+            generation: intent.generation,
+            message: "the host has no such machine".to_owned(),
+        });
+    }
+    Next {
+        marks,
+        then: Then::Missing,
     }
 }
 

@@ -86,9 +86,14 @@ fn what_is_not_there_is_made_only_if_it_may_be_and_never_was() {
         whole: true,
         ..Marks::default()
     };
-    assert_eq!(ask(&intent, &whole, None).then, Then::Missing);
+    let next = ask(&intent, &whole, None);
+    assert_eq!(next.then, Then::Missing);
+    assert_eq!(next.marks.fault.map(|fault| fault.generation), Some(intent.generation));
     intent.make = false;
     assert_eq!(then(&intent, None), Then::Missing);
+    let so = ask(&intent, &Marks::default(), Some(&machine(&intent, Power::On))).marks;
+    let lost = ask(&intent, &so, None);
+    assert_eq!((lost.then, lost.marks), (Then::Missing, so), "nothing is asked of it");
 }
 
 #[test]
