@@ -13,7 +13,6 @@
 
 mod contact;
 mod fill;
-mod heard;
 mod hello;
 mod recovery;
 #[cfg(test)]
@@ -362,7 +361,7 @@ impl Open {
     async fn look_up_unknown(&mut self, app: &App, now: Timestamp) -> Result<(), Ended> {
         self.looked = now;
         let seen = self.card.value.unknown.clone();
-        let unknown = heard::machines(app, &seen).await?;
+        let unknown = app.heard(self.host, &seen, now).await?;
         let still = seen.into_iter().filter(|seen| unknown.contains(&seen.id));
         self.card.unknown(still.collect());
         self.card.changed(app, now).await

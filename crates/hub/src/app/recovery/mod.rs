@@ -60,6 +60,7 @@ impl App {
             // All that will be issued must be later than all that was heard. Whoever put the site into recovery did this; if that
             // hub is gone since, it is done now.
             let all = self.in_recovery(site).await?;
+            all.complete()?;
             let heard = all.contacts.values().map(|contact| contact.value.held.epoch).max();
             crate::link::raise_epoch(self, heard.unwrap_or_default()).await?;
         }
@@ -110,18 +111,7 @@ impl App {
         asked.may(Action::SiteAdminister, &Resource::Site(site))?;
         let mut all = self.in_recovery(site).await?;
         asked.unchanged(all.site.version)?;
-        let missing: Vec<String> = all
-            .listings()
-            .into_iter()
-            .filter(|host| !host.listed && !host.fenced)
-            .map(|host| format!("`{}`", host.name))
-            .collect();
-        if !missing.is_empty() {
-            let title = format!("not all hosts have told what they hold: {}", missing.join(", "));
-            let problem = Problem::new(ProblemKind::Conflict, title);
-            return Err(problem
-                .hint("wait until they are connected; if one is off for good, fence it: `renkei host fenced HOST`"));
-        }
+        all.complete()?;
         let mut draft = Draft::new();
         let mut changes = Vec::new();
         let mut mended: BTreeMap<VmId, VmRow> = BTreeMap::new();
@@ -138,7 +128,7 @@ impl App {
         self.unpin(&mut all.rows, &mut mended).await?;
         for (vm, new) in &mended {
             match all.rows.get(vm) {
-                Some(old) if old.value != *new => draft.aside().update(old, new),
+                Some(old) if old.value != *new => draft.change(old, new),
                 Some(old) => draft.expect(old),
                 None => {}
             }
@@ -227,6 +217,23 @@ impl App {
 }
 
 impl Recovering {
+    /// Refuses while a host that is not fenced has not told what it holds.
+    fn complete(&self) -> Result<(), Problem> {
+        let missing: Vec<String> = self
+            .listings()
+            .into_iter()
+            .filter(|host| !host.listed && !host.fenced)
+            .map(|host| format!("`{}`", host.name))
+            .collect();
+        if !missing.is_empty() {
+            let title = format!("not all hosts have told what they hold: {}", missing.join(", "));
+            let problem = Problem::new(ProblemKind::Conflict, title);
+            return Err(problem
+                .hint("wait until they are connected; if one is off for good, fence it: `renkei host fenced HOST`"));
+        }
+        Ok(())
+    }
+
     fn listings(&self) -> Vec<HostListing> {
         let one = |host: &Stored<Host>| HostListing {
             host: host.value.id,

@@ -1,1 +1,266 @@
+use jiff::Timestamp;
+use renkei_store::noun::contact::Holding;
+use renkei_store::noun::manifest::Issued;
+use renkei_types::agent::{Held, MachineSeen, Part};
+use renkei_types::host::Capacity;
+use renkei_types::id::ProjectId;
+use renkei_types::operation::Generation;
+use renkei_types::recovery::DifferenceKind;
+use renkei_types::vm::Power;
+use serde_json::json;
+use uuid::Uuid;
 
+use super::compare::Mended;
+use super::*;
+use crate::app::trial::{Trial, done, plan, planned, refused};
+
+const SINCE: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn machine(number: u128) -> VmId {
+    VmId(Uuid::from_u128(number))
+}
+
+fn host(number: u128) -> HostId {
+    HostId(Uuid::from_u128(1000 + number))
+}
+
+fn row(vm: VmId, host: HostId, (generation, power): (u64, Power)) -> VmRow {
+    serde_json::from_value(json!({"vm": {
+        "id": vm, "project": Uuid::from_u128(9), "site": Uuid::from_u128(8), "name": format!("m{}", vm.0.as_u128()),
+        "host": host, "source": {"template": Uuid::from_u128(7)}, "os_type": "Linux", "made": true,
+        "meant": {"generation": generation, "power": power, "shape": {"vcpus": 1, "memory_mib": 1, "disks": [],
+            "service_level": "spot"}, "adapters": []},
+        "seen": {"generation": 0}, "created": SINCE,
+    }}))
+    .unwrap()
+}
+
+fn seen(vm: VmId, (generation, power): (u64, Power)) -> MachineSeen {
+    MachineSeen {
+        id: vm,
+        generation: Generation(generation),
+        part: Part::Run,
+        there: true,
+        project: ProjectId(Uuid::from_u128(9)),
+        name: "m".to_owned(),
+        power,
+        doing: None,
+        progress: 0,
+        fault: None,
+        addresses: Default::default(),
+        saved: None,
+        known: true,
+        record: None,
+    }
+}
+
+fn compared(rows: &[VmRow], seen: &[(HostId, MachineSeen)]) -> Vec<(VmId, DifferenceKind)> {
+    let mut all: BTreeMap<VmId, Vec<Seen>> = BTreeMap::new();
+    for (host, machine) in seen {
+        let one = Seen {
+            host: *host,
+            machine: machine.clone(),
+        };
+        all.entry(machine.id).or_default().push(one);
+    }
+    let compared = compare(rows.iter(), all, |at| at != host(9));
+    compared.into_iter().map(|one| (one.told.vm, one.told.kind)).collect()
+}
+
+#[test]
+fn only_what_differs_is_told() {
+    let meant = (5, Power::On);
+    let mut tombstone = row(machine(5), host(1), (5, Power::Off));
+    tombstone.vm.meant.tombstone = true;
+    let rows = [
+        row(machine(1), host(1), meant),
+        row(machine(2), host(1), meant),
+        row(machine(3), host(1), meant),
+        row(machine(4), host(1), meant),
+        tombstone,
+        row(machine(6), host(1), meant),
+        row(machine(7), host(9), meant),
+        row(machine(8), host(1), meant),
+    ];
+    let mut faulty = seen(machine(8), (5, Power::Off));
+    faulty.fault = Some(renkei_types::vm::Fault {
+        generation: Generation(5),
+        message: "no disk".to_owned(),
+    });
+    let told = compared(
+        &rows,
+        &[
+            (host(1), seen(machine(1), meant)),
+            (host(2), seen(machine(2), (7, Power::On))),
+            (host(1), seen(machine(3), (5, Power::Off))),
+            // What is meant by now is later than what the host knows: it will be told.
+            (host(1), seen(machine(4), (4, Power::Off))),
+            (host(1), seen(machine(5), (6, Power::On))),
+            (host(1), seen(machine(66), (1, Power::On))),
+            (host(1), faulty),
+        ],
+    );
+    let expected = [
+        (machine(2), DifferenceKind::Later),
+        (machine(3), DifferenceKind::Power),
+        (machine(5), DifferenceKind::Tombstone),
+        (machine(6), DifferenceKind::Missing),
+        (machine(66), DifferenceKind::Unknown),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_seen_becomes_what_is_meant_and_a_tombstone_stays_one() {
+    let old = row(machine(1), host(1), (5, Power::Off));
+    let later = Seen {
+        host: host(2),
+        machine: seen(machine(1), (9, Power::On)),
+    };
+    let Mended { row: new, manifests } = compare::mend(&old, &later, SINCE);
+    assert_eq!((new.vm.host, new.vm.meant.generation), (Some(host(2)), Generation(10)));
+    assert_eq!((new.vm.meant.power, new.vm.seen.power), (Power::On, Some(Power::On)));
+    let run = Change::Run(Generation(10), manifest::takes(&new.vm.meant));
+    let expected = [(host(1), (machine(1), Change::Remove)), (host(2), (machine(1), run))];
+    assert_eq!(manifests, expected);
+    let mut buried = old;
+    buried.vm.meant.tombstone = true;
+    let here = Seen {
+        host: host(1),
+        ..later.clone()
+    };
+    let Mended { row: new, manifests } = compare::mend(&buried, &here, SINCE);
+    assert!(new.vm.meant.tombstone);
+    assert_eq!(manifests, [(host(1), (machine(1), Change::Gone(Generation(10))))]);
+    let same = Seen {
+        host: host(1),
+        machine: seen(machine(1), (5, Power::Off)),
+    };
+    let unchanged = row(machine(1), host(1), (5, Power::Off));
+    let Mended { row: new, manifests } = compare::mend(&unchanged, &same, SINCE);
+    assert!(new == unchanged && manifests.is_empty());
+}
+
+/// A site in recovery with two hosts; the first has listed machine 1 in a generation that the database does not know.
+async fn site_in_recovery(trial: &Trial) -> SiteId {
+    let id = trial.site("Kashiwa", &[]).await;
+    let site = trial.app.get::<Site>(SiteId::NOUN, id.0).await.unwrap();
+    let mut batch = Batch::new();
+    let recovery = Recovery {
+        since: SINCE,
+        reason: "a manifest that was never issued".to_owned(),
+    };
+    let recovering = Site {
+        recovery: Some(recovery),
+        ..site.value.clone()
+    };
+    batch.update(&site, &recovering);
+    for number in [1, 2] {
+        batch.insert(&Host {
+            id: host(number),
+            site: id,
+            name: format!("h{number}").parse().unwrap(),
+            state: HostState::Ready,
+            capacity: Capacity::default(),
+            settings: Default::default(),
+            driver: String::new(),
+            driver_reason: String::new(),
+            address: None,
+            version: String::new(),
+            created: SINCE,
+        });
+        manifest::first(&mut batch, host(number), id);
+    }
+    batch.insert(&row(machine(1), host(1), (1, Power::Off)));
+    trial.app.store.state.commit(batch).await.unwrap();
+    listing(trial, (id, host(1)), &[seen(machine(1), (4, Power::On))]).await;
+    id
+}
+
+async fn listing(trial: &Trial, (site, host): (SiteId, HostId), machines: &[MachineSeen]) {
+    let mut batch = Batch::new();
+    batch.insert(&Contact {
+        host,
+        site,
+        hub: None,
+        since: SINCE,
+        heard: SINCE,
+        held: Held {
+            epoch: 6,
+            version: 40,
+            digest: "d".to_owned(),
+        },
+        boot_id: String::new(),
+        skew_ms: 0,
+        free_disk_gib: 0,
+        listed: true,
+        unknown: Vec::new(),
+        holding: Some(Holding {
+            recovery: SINCE,
+            machines: machines.iter().map(|seen| (seen.id, seen.clone())).collect(),
+            segments: BTreeMap::new(),
+        }),
+    });
+    trial.app.store.state.commit(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_site_goes_on_when_all_have_listed_and_an_administrator_says_so() {
+    let trial = Trial::new().await;
+    let site = site_in_recovery(&trial).await;
+    let admin = trial.by(trial.admin).await;
+    let difference = trial.app.difference(&admin, site).await.unwrap();
+    let listed: Vec<bool> = difference.hosts.iter().map(|host| host.listed).collect();
+    assert_eq!(listed, [true, false]);
+    let kinds: Vec<_> = difference.machines.iter().map(|one| (one.vm, one.kind)).collect();
+    assert_eq!(kinds, [(machine(1), DifferenceKind::Later)]);
+    let problem = refused(trial.app.recovered(&admin, site).await);
+    assert!(problem.title.contains("`h2`"), "{}", problem.title);
+    listing(&trial, (site, host(2)), &[]).await;
+    let epoch = trial.app.store.identity().await.unwrap().epoch;
+    assert!(
+        plan(trial.app.recovered(&planned(admin.clone()), site).await)
+            .refused
+            .is_empty()
+    );
+    let mortal = trial.by(trial.user("olga").await).await;
+    assert_eq!(
+        refused(trial.app.recovered(&mortal, site).await).kind,
+        ProblemKind::Forbidden
+    );
+    assert!(epoch < 6);
+    let site = done(trial.app.recovered(&admin, site).await).value;
+    assert_eq!(site.recovery, None);
+    let vm = trial.app.get::<VmRow>("vm", machine(1).0).await.unwrap().value.vm;
+    assert_eq!((vm.meant.power, vm.meant.generation), (Power::On, Generation(5)));
+    for number in [1, 2] {
+        let manifest = trial.app.manifest(host(number)).await.unwrap().value;
+        assert!(manifest.is.epoch > 6, "{:?}", manifest.is);
+        let machines: Vec<_> = manifest.machines.keys().copied().collect();
+        assert_eq!(machines, if number == 1 { vec![machine(1)] } else { vec![] });
+        let key = Issued::manifest_key(host(number), &manifest.is);
+        assert!(trial.app.find::<Issued>("manifest", &key).await.unwrap().is_some());
+    }
+    assert_eq!(
+        refused(trial.app.difference(&admin, site.id).await).kind,
+        ProblemKind::Conflict
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_is_fenced_is_not_waited_for() {
+    let trial = Trial::new().await;
+    let site = site_in_recovery(&trial).await;
+    let old = trial.app.get::<Host>("host", host(2).0).await.unwrap();
+    let mut batch = Batch::new();
+    batch.update(
+        &old,
+        &Host {
+            state: HostState::Fenced,
+            ..old.value.clone()
+        },
+    );
+    trial.app.store.state.commit(batch).await.unwrap();
+    let admin = trial.by(trial.admin).await;
+    done(trial.app.recovered(&admin, site).await);
+}
