@@ -72,7 +72,10 @@ cases! {
     mdx_session: a_login_gives_a_signed_token old_tokens_stay_valid_beside_new_ones a_token_is_renewed_however_it_is_shown
         a_wrong_password_is_a_bad_request_and_counts a_password_that_was_given_must_be_changed_first
         what_ends_a_session_ends_its_tokens a_frozen_user_is_told_why;
-    mdx_checklist: a_client_renews_its_token_after_every_call rules_and_mappings_are_made_and_taken_away;
+    mdx_checklist: a_client_renews_its_token_after_every_call rules_and_mappings_are_made_and_taken_away
+        a_machine_lives_as_scripts_expect a_range_is_matched_with_one_look_each calls_and_refusals_are_exact
+        a_clone_is_listed_at_once older_clients_are_understood a_deployment_that_fails_stays_readable
+        a_guest_is_shown_with_the_address_that_it_uses;
     mdx_looking: a_machine_is_shown_as_the_portal_does what_clients_index_is_an_array
         rules_and_mappings_are_shown_as_the_portal_does a_project_is_shown_with_its_catalog;
     mdx_transport: both_forms_of_a_path_are_the_same a_body_is_read_whatever_it_is_said_to_be

@@ -27,14 +27,16 @@ impl Refusal {
 
     /// With the field's name in the dialect in place of our own: pairs of ours and theirs.
     pub fn renamed(mut problem: Problem, names: &[(&str, &str)]) -> Self {
-        let theirs = |ours: &str| {
-            names
+        let theirs = |field: &str| {
+            let within = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+            let known = names
                 .iter()
-                .find(|(known, _)| *known == ours)
-                .map(|(_, theirs)| *theirs)
+                .filter_map(|(ours, theirs)| Some((field.strip_prefix(ours)?, theirs)));
+            let mut found = known.filter(|(rest, _)| within(rest));
+            found.next().map(|(rest, theirs)| format!("{theirs}{rest}"))
         };
         if let Some(theirs) = problem.field.as_deref().and_then(theirs) {
-            problem.field = Some(theirs.to_owned());
+            problem.field = Some(theirs);
         }
         problem.into()
     }

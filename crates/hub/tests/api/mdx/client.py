@@ -321,6 +321,7 @@ def life(rest, project):
     assert (deployed[0]["cpu"], deployed[0]["memory"], deployed[0]["pack_num"]) == (3, "4.53 GB", 3)
     assert deployed[0]["hard_disks"][0]["capacity"] == "40 GB"
     project.reboot("test-1")
+    until_ended(rest, vm)
     project.off("test-1", "shutdown")
     project.power_on("test-1")
     project.off("test-1", "power_off")

@@ -5,13 +5,18 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use renkei_hub::app::App;
 use renkei_store::Batch;
+use renkei_store::noun::contact::Contact;
+use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::vm::VmRow;
 use renkei_types::acl::{Acl, Allowed};
+use renkei_types::agent::Held;
 use renkei_types::dnat::Dnat;
 use renkei_types::global_ip::GlobalIp;
-use renkei_types::id::{AclId, DnatId, GlobalIpId, SegmentId, TemplateId, VmId};
+use renkei_types::host::{Capacity, Host, HostSettings, HostState};
+use renkei_types::id::{AclId, DnatId, GlobalIpId, HostId, SegmentId, TemplateId, VmId};
 use renkei_types::network::{Mac, Ports, Protocol};
 use renkei_types::operation::Generation;
+use renkei_types::quota::Amounts;
 use renkei_types::segment::Segment;
 use renkei_types::template::{Template, TemplateFacts};
 use renkei_types::vm::{Adapter, Disk, Meant, Pack, PackKind, Power, Seen, ServiceLevel, Shape, Source, Stop, Vm};
@@ -68,6 +73,8 @@ impl Lab {
         }
         batch.insert(&lab.mapping());
         lab.world.store().state.commit(batch).await.unwrap();
+        allow(&lab.world, 4).await;
+        host(&lab.world).await;
         seed_template(&lab.world.running.hub.app).await;
         lab
     }
@@ -186,6 +193,73 @@ impl Lab {
             created: Timestamp::now(),
         }
     }
+}
+
+/// Lets `lab` have so many machines, and enough of everything for them.
+pub async fn allow(world: &World, vms: u32) {
+    let app = &world.running.hub.app;
+    let quotas = app
+        .every::<QuotaRow>("project", &world.project.to_string())
+        .await
+        .unwrap();
+    let limit = Amounts {
+        vms,
+        vcpus: 500,
+        memory_mib: 1 << 20,
+        disk_gib: 10_000,
+        global_ips: 2,
+        segments: 5,
+    };
+    let mut batch = Batch::new();
+    batch.update(
+        &quotas[0],
+        &QuotaRow {
+            limit,
+            ..quotas[0].value.clone()
+        },
+    );
+    app.store.state.commit(batch).await.unwrap();
+}
+
+/// A host at `kashiwa` that is connected and has listed what it has.
+pub async fn host(world: &World) -> HostId {
+    let (id, now) = (HostId(Uuid::now_v7()), Timestamp::now());
+    let mut batch = Batch::new();
+    batch.insert(&Host {
+        id,
+        site: world.site,
+        name: "h1".parse().unwrap(),
+        state: HostState::Ready,
+        capacity: Capacity {
+            vcpus: 64,
+            memory_mib: 1 << 20,
+            disk_gib: 10_000,
+            gpus: 0,
+        },
+        settings: HostSettings::default(),
+        driver: "test".to_owned(),
+        driver_reason: String::new(),
+        address: None,
+        version: String::new(),
+        created: now,
+    });
+    batch.insert(&Contact {
+        host: id,
+        site: world.site,
+        hub: Some(Uuid::now_v7()),
+        since: now,
+        heard: now,
+        held: Held::default(),
+        boot_id: "boot".to_owned(),
+        skew_ms: 0,
+        free_disk_gib: 10_000,
+        listed: true,
+        unknown: Vec::new(),
+        holding: None,
+    });
+    renkei_hub::app::manifest::first(&mut batch, id, world.site);
+    world.store().state.commit(batch).await.unwrap();
+    id
 }
 
 /// The template that public notebooks name, if the hub has not made it itself.

@@ -1,16 +1,23 @@
-//! A hub with a site, and the client that was written from mdx's description.
+//! A hub with a site, a host that does whatever is meant at once, and the client that was written from mdx's description.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use renkei_hub::app::App;
 use renkei_policy::password::PasswordHash;
-use renkei_store::noun::quota::QuotaRow;
+use renkei_store::noun::contact::Contact;
 use renkei_store::noun::user::Account;
+use renkei_store::noun::vm::VmRow;
 use renkei_store::{Batch, Stored};
+use renkei_types::agent::{MachineSeen, Part};
 use renkei_types::global_ip::GlobalIp;
-use renkei_types::id::GlobalIpId;
-use renkei_types::quota::Amounts;
+use renkei_types::id::{GlobalIpId, HostId, VmId};
+use renkei_types::operation::Generation;
+use renkei_types::vm::{Fault, Power};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -27,15 +34,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// See the module.
 pub struct Stage {
     world: World,
+    guests: Arc<Mutex<Guests>>,
+}
+
+/// What the host was told about its guests.
+#[derive(Debug, Default)]
+struct Guests {
+    /// Machines with these names cannot be made.
+    failing: BTreeSet<String>,
+    /// Guests that have taken another address.
+    moved: BTreeMap<String, IpAddr>,
 }
 
 impl Stage {
-    /// With what a project needs before it has machines.
+    /// The host reports until the runtime ends.
     pub async fn new(running: Running) -> Self {
         let stage = Self {
             world: World::new(running).await,
+            guests: Arc::default(),
         };
         stage.furnish().await;
+        let host = lab::host(&stage.world).await;
+        let (app, guests) = (stage.world.running.hub.app.clone(), stage.guests.clone());
+        tokio::spawn(async move {
+            loop {
+                report(&app, host, &guests).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
         stage
     }
 
@@ -57,6 +83,7 @@ impl Stage {
         let played = async {
             let mut last = String::new();
             while let Some(line) = lines.next_line().await.unwrap() {
+                self.obey(&line);
                 last = line;
             }
             let mut said = String::new();
@@ -69,36 +96,26 @@ impl Stage {
             .unwrap_or_else(|_| panic!("{scenario} does not end"));
     }
 
+    fn obey(&self, line: &str) {
+        let mut guests = self.guests.lock().unwrap();
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["fail", name] => drop(guests.failing.insert(name.to_owned())),
+            ["address", name, address] => drop(guests.moved.insert(name.to_owned(), address.parse().unwrap())),
+            _ => assert_eq!(line, "done"),
+        }
+    }
+
     /// A quota, a network, outside addresses and a template, and a password for `owner`.
     async fn furnish(&self) {
         let world = &self.world;
         let app = &world.running.hub.app;
         let owner: Stored<Account> = app.get("user", world.user("owner").0).await.unwrap();
-        let quotas = app
-            .every::<QuotaRow>("project", &world.project.to_string())
-            .await
-            .unwrap();
         let mut batch = Batch::new();
         batch.update(
             &owner,
             &Account {
                 password: Some(PasswordHash::new(PASSWORD).unwrap().to_phc()),
                 ..owner.value.clone()
-            },
-        );
-        let limit = Amounts {
-            vms: 50,
-            vcpus: 500,
-            memory_mib: 1 << 20,
-            disk_gib: 10_000,
-            global_ips: 2,
-            segments: 5,
-        };
-        batch.update(
-            &quotas[0],
-            &QuotaRow {
-                limit,
-                ..quotas[0].value.clone()
             },
         );
         batch.insert(&lab::network(world, "main"));
@@ -112,6 +129,82 @@ impl Stage {
             });
         }
         app.store.state.commit(batch).await.unwrap();
+        lab::allow(world, 50).await;
         lab::seed_template(app).await;
+    }
+}
+
+/// What the host sees: whatever is meant is so. What cannot be read or written now is told the next time.
+async fn report(app: &App, host: HostId, guests: &Mutex<Guests>) {
+    let now = Timestamp::now();
+    let Ok(contact) = app.get::<Contact>("host", host.0).await else {
+        return;
+    };
+    let mut batch = Batch::new();
+    batch.update(
+        &contact,
+        &Contact {
+            heard: now,
+            ..contact.value.clone()
+        },
+    );
+    let _ = app.store.state.commit(batch).await;
+    let Ok(manifest) = app.manifest(host).await else { return };
+    let mut seen = Vec::new();
+    for (vm, entry) in &manifest.value.machines {
+        match entry.part {
+            Part::Gone => seen.push(gone(*vm, entry.generation)),
+            Part::Keep => {}
+            Part::Run => {
+                if let Ok(row) = app.get::<VmRow>(VmId::NOUN, vm.0).await {
+                    seen.push(running(&row.value, &guests.lock().unwrap()));
+                }
+            }
+        }
+    }
+    let _ = app.heard(host, &seen, now).await;
+}
+
+fn running(row: &VmRow, guests: &Guests) -> MachineSeen {
+    let (vm, meant) = (&row.vm, &row.vm.meant);
+    let name = vm.name.to_string();
+    let fault = guests.failing.contains(&name).then(|| Fault {
+        generation: meant.generation,
+        message: "the disk cannot be made".to_owned(),
+    });
+    let addresses = meant.adapters.iter().map(|adapter| {
+        let moved = guests.moved.get(&name).map(|address| vec![*address]);
+        (adapter.number, moved.unwrap_or_else(|| adapter.addresses.clone()))
+    });
+    let there = fault.is_none();
+    MachineSeen {
+        generation: if there { meant.generation } else { Generation(0) },
+        part: Part::Run,
+        there,
+        power: if there { meant.power } else { Power::Off },
+        addresses: addresses.filter(|_| meant.power == Power::On && there).collect(),
+        fault,
+        project: vm.project,
+        name,
+        ..gone(vm.id, meant.generation)
+    }
+}
+
+fn gone(id: VmId, generation: Generation) -> MachineSeen {
+    MachineSeen {
+        id,
+        generation,
+        part: Part::Gone,
+        there: false,
+        project: renkei_types::id::ProjectId(Uuid::nil()),
+        name: String::new(),
+        power: Power::Off,
+        doing: None,
+        progress: 0,
+        fault: None,
+        addresses: BTreeMap::new(),
+        saved: None,
+        known: true,
+        record: None,
     }
 }

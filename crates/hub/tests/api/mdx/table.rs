@@ -5,7 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::by;
-use super::lab::Lab;
+use super::lab::{CATALOG, Lab};
 use crate::hub::{Running, memory, run};
 
 /// In the order of the columns.
@@ -43,6 +43,15 @@ const TABLE: &[(&str, &str, [u16; 10])] = &[
     ("GET",  "/api/acl_v6/segment/{segment}/",      [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/dnat/project/{project}",         [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
     ("GET",  "/api/global_ip/project/{project}/assignable/", [401, 401,  404, 200, 200, 200, 200, 404, 200, 403]),
+    ("POST", "/api/vm/deploy/",                     [401, 401,  404, 403, 202, 202, 202, 404, 202, 403]),
+    ("POST", "/api/vm/{vm}/clone/",                 [401, 401,  404, 403, 400, 400, 400, 404, 400, 403]),
+    ("POST", "/api/vm/{vm}/destroy/",               [401, 401,  404, 400, 400, 400, 400, 404, 400, 403]),
+    ("POST", "/api/vm/{vm}/power_on/",              [401, 401,  404, 403, 400, 400, 400, 404, 400, 403]),
+    ("POST", "/api/vm/{vm}/power_off/",             [401, 401,  404, 403, 202, 202, 202, 404, 202, 403]),
+    ("POST", "/api/vm/{vm}/shutdown/",              [401, 401,  404, 403, 202, 202, 202, 404, 202, 403]),
+    ("POST", "/api/vm/{vm}/reboot/",                [401, 401,  404, 403, 202, 202, 202, 404, 202, 403]),
+    ("POST", "/api/vm/{vm}/reset/",                 [401, 401,  404, 403, 202, 202, 202, 404, 202, 403]),
+    ("POST", "/api/vm/{vm}/reconfigure/",           [401, 401,  404, 403, 400, 400, 400, 404, 400, 403]),
     ("POST", "/api/acl/",                           [401, 401,  404, 403, 403, 201, 201, 404, 201, 403]),
     ("PUT",  "/api/acl/{acl}/",                     [401, 401,  404, 403, 403, 200, 200, 404, 200, 403]),
     ("DELETE", "/api/acl/{acl}/",                   [401, 401,  404, 403, 403, 204, 204, 404, 204, 403]),
@@ -92,6 +101,12 @@ fn body(request: (&str, &str), lab: &Lab) -> Option<Value> {
     match request {
         ("POST" | "PUT", path) if path.starts_with("/api/acl/") => Some(rule("192.0.2.7", "10.15.0.5")),
         ("POST" | "PUT", path) if path.starts_with("/api/acl_v6/") => Some(rule("2001:db8::7", "2001:db8:1::5")),
+        ("POST", "/api/vm/deploy/") => Some(
+            json!({"catalog": CATALOG, "vm_name": "n", "project": lab.world.project, "pack_num": 1,
+            "disk_size": 40}),
+        ),
+        ("POST", "/api/vm/{vm}/clone/") => Some(json!({"vm_name": "copy"})),
+        ("POST", "/api/vm/{vm}/reconfigure/") => Some(json!({"pack_num": 4})),
         ("POST", "/api/dnat/") => Some(mapping("203.0.113.11")),
         ("PUT", "/api/dnat/{dnat}/") => Some(mapping("203.0.113.10")),
         _ => None,

@@ -4,7 +4,6 @@ use renkei_types::id::{ProjectId, SegmentId, TemplateId};
 use renkei_types::template::Template;
 use renkei_types::vm::{CloneVm, NewAdapter, NewVm, Pack, ServiceLevel, Size, VmPatch};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::super::answer::Refusal;
 use super::super::asking::Number;
@@ -259,18 +258,13 @@ pub struct Task<T> {
     pub task_id: T,
 }
 
-impl From<Uuid> for Task<Uuid> {
-    fn from(task_id: Uuid) -> Self {
-        Self { task_id }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
     use renkei_types::template::TemplateFacts;
     use renkei_types::vm::PackKind;
     use serde_json::{Value, json};
+    use uuid::Uuid;
 
     use super::super::super::asking::part;
     use super::*;

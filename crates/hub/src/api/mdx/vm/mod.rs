@@ -1,6 +1,7 @@
 //! `/api/vm/…`: machines.
 
 mod asked;
+mod doing;
 mod shown;
 mod words;
 
@@ -11,6 +12,7 @@ use axum::extract::State;
 use renkei_types::id::{ProjectId, SiteId, VmId};
 use serde_json::Value;
 
+pub use self::doing::{clone, deploy, destroy, power_off, power_on, reboot, reconfigure, reset, shutdown};
 use self::shown::{Detail, Summary};
 pub use self::words::status;
 use super::answer::{Page, Refusal};

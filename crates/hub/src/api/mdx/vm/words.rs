@@ -1,7 +1,7 @@
 //! The dialect's words for machines, in both directions. What comes in is taken in any case and in the words of older clients;
 //! what goes out is as the portal writes it.
 
-use renkei_types::vm::{PackKind, Power, ServiceLevel, Shape, Vm, VmState};
+use renkei_types::vm::{PackKind, ServiceLevel, Shape, Vm, VmState};
 
 use super::super::answer::Refusal;
 
@@ -19,9 +19,12 @@ pub fn status(vm: &Vm) -> &'static str {
     }
 }
 
-/// Whether a machine is off, so that it can be destroyed or started.
-pub fn is_off(vm: &Vm) -> bool {
-    vm.seen.power != Some(Power::On) && vm.seen.power != Some(Power::Suspended)
+/// Whether the dialect lets it be destroyed: a machine that runs is asked to stop first.
+pub fn may_be_destroyed(vm: &Vm) -> bool {
+    matches!(
+        vm.state(),
+        VmState::Stopped | VmState::Deallocated | VmState::Lost | VmState::Destroying
+    )
 }
 
 /// `spot`, `guarantee`, or as the portal shows them. Nothing is what the machine has, or `spot` for a new one.
