@@ -6,7 +6,7 @@ use renkei_testkit::fault::{Extension, Fault, Plan};
 use renkei_testkit::process::{descendants, signal};
 use renkei_testkit::renkei::Running;
 use renkei_testkit::seed::Rng;
-use renkei_testkit::{Sshd, TcpProxy};
+use renkei_testkit::{Sshd, TcpProxy, wait};
 use rustix::process::Signal;
 
 use crate::resume::{SLOW, assert_whole, journals, number, told};
@@ -115,11 +115,11 @@ fn a_session_that_hangs_is_not_waited_for() {
     for way in WAYS {
         let lab = Lab::new();
         lab.tree("tree").file("large", 24 << 20).unwrap();
-        let options = ["--connections", "3", "--limit", "12M", "--json"];
+        let options = ["--connections", "3", "--limit", "6M", "--json"];
         let mut running = lab.start(lab.words(way, &options, &["tree", "target"]));
+        let has_all = || Some(sftp_servers(lab.sshd())).filter(|sessions| sessions.len() == 3);
+        let sessions = wait::until_some("three sessions", wait::PATIENCE, has_all).unwrap();
         running.wait_for_bytes(6 << 20).unwrap();
-        let sessions = sftp_servers(lab.sshd());
-        assert_eq!(sessions.len(), 3);
         signal(sessions[0], Signal::STOP);
         // Otherwise it would end with 4 after the five minutes of `--timeout`.
         let last = summary(&well(running.finish().unwrap()));
