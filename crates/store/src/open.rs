@@ -161,10 +161,10 @@ impl Store {
         }
     }
 
-    /// For a simulated one: from now on nothing goes wrong.
-    pub fn calm(&self) {
+    /// For a simulated one: from now on so much goes wrong. What is drawn goes on from where it was.
+    pub fn fail(&self, faults: Faults) {
         if let Some(memory) = self.state.in_memory() {
-            memory.calm();
+            memory.fail(faults);
         }
     }
 

@@ -103,9 +103,9 @@ impl Dice {
         }
     }
 
-    /// From now on nothing goes wrong.
-    pub fn calm(&mut self) {
-        self.faults = Faults::none(self.faults.seed);
+    /// From now on so much goes wrong.
+    pub fn fail(&mut self, faults: Faults) {
+        self.faults = faults;
     }
 
     /// How old the state is that a read sees.

@@ -15,6 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("renkei-transfer", &["renkei-ssh", "renkei-plan"]),
     ("renkei-gateway", &["renkei-ssh", "renkei-policy"]),
+    // Where the two meet that must not know one another; nothing depends on it.
+    (
+        "renkei-simulator",
+        &["renkei-hub", "renkei-site", "renkei-host", "renkei-store", "renkei-policy"],
+    ),
     ("xtask", &["renkei-testkit"]),
 ];
 

@@ -17,7 +17,7 @@ const PROLONG: SignedDuration = SignedDuration::from_secs(8);
 pub async fn hold(app: &App, name: &str, holder: Uuid, now: Timestamp) -> Result<bool, Problem> {
     let found = app.find::<Duty>("name", name).await?;
     let mine = Duty {
-        id: Uuid::now_v7(),
+        id: app.draw(now),
         name: name.to_owned(),
         holder,
         until: now + LASTS,

@@ -5,6 +5,7 @@ mod chain;
 pub mod deadlines;
 mod duty;
 mod expire;
+mod leases;
 pub mod place;
 mod settle;
 mod sweep;
@@ -16,6 +17,7 @@ use renkei_types::problem::Problem;
 use uuid::Uuid;
 
 use crate::Hub;
+use crate::app::App;
 
 /// Between two looks when nothing wakes a job.
 const EVERY: Duration = Duration::from_secs(1);
@@ -29,11 +31,12 @@ const BREATH: Duration = Duration::from_millis(20);
 
 /// What jobs know from one look to the next, only to look less often.
 #[derive(Debug, Default)]
-struct Kept {
+pub struct Jobs {
     swept: Timestamp,
     deadlines: Timestamp,
     expire: expire::Expire,
     settle: settle::Settle,
+    leases: leases::Leases,
 }
 
 /// Runs all jobs until the hub stops.
@@ -44,7 +47,7 @@ pub async fn run(hub: Hub) {
 }
 
 async fn keep_house(hub: &Hub, holder: Uuid) {
-    let mut kept = Kept::default();
+    let mut jobs = Jobs::default();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -56,7 +59,7 @@ async fn keep_house(hub: &Hub, holder: Uuid) {
             continue;
         }
         let now = Timestamp::now();
-        if let Err(problem) = housekeeping(hub, holder, now, &mut kept).await {
+        if let Err(problem) = jobs.housekeeping(&hub.app, holder, now).await {
             again(&problem);
         }
     }
@@ -87,37 +90,52 @@ async fn give_places(hub: &Hub, holder: Uuid) {
         if hub.foreign_schema().is_some() {
             continue;
         }
-        if let Err(problem) = placing(hub, holder).await {
+        if let Err(problem) = placing(&hub.app, holder).await {
             again(&problem);
         }
     }
 }
 
-async fn placing(hub: &Hub, holder: Uuid) -> Result<(), Problem> {
-    loop {
-        let now = Timestamp::now();
-        let mine = duty::hold(&hub.app, "placing", holder, now).await?;
-        if !mine || place::run(&hub.app, now).await? == place::Left::Nothing {
-            return Ok(());
-        }
+async fn placing(app: &App, holder: Uuid) -> Result<(), Problem> {
+    while places(app, holder, Timestamp::now()).await? == place::Left::More {}
+    Ok(())
+}
+
+async fn places(app: &App, holder: Uuid, now: Timestamp) -> Result<place::Left, Problem> {
+    match duty::hold(app, "placing", holder, now).await? {
+        true => place::run(app, now).await,
+        false => Ok(place::Left::Nothing),
     }
 }
 
-async fn housekeeping(hub: &Hub, holder: Uuid, now: Timestamp, kept: &mut Kept) -> Result<(), Problem> {
-    if !duty::hold(&hub.app, "housekeeping", holder, now).await? {
-        return Ok(());
+impl Jobs {
+    /// Does once all that a hub does by itself. `holder` is the hub's own id.
+    ///
+    /// # Errors
+    /// The first of what could not be done. It is done the next time.
+    pub async fn look(&mut self, app: &App, holder: Uuid, now: Timestamp) -> Result<(), Problem> {
+        let kept = self.housekeeping(app, holder, now).await;
+        places(app, holder, now).await?;
+        kept
     }
-    chain::run(&hub.app).await?;
-    kept.expire.run(&hub.app, now).await?;
-    kept.settle.run(&hub.app, now).await?;
-    if now.duration_since(kept.deadlines) >= DEADLINES_EVERY {
-        deadlines::run(&hub.app, now).await?;
-        kept.deadlines = now;
+
+    async fn housekeeping(&mut self, app: &App, holder: Uuid, now: Timestamp) -> Result<(), Problem> {
+        if !duty::hold(app, "housekeeping", holder, now).await? {
+            return Ok(());
+        }
+        chain::run(app).await?;
+        self.expire.run(app, now).await?;
+        self.settle.run(app, now).await?;
+        if now.duration_since(self.deadlines) >= DEADLINES_EVERY {
+            deadlines::run(app, now).await?;
+            self.deadlines = now;
+        }
+        if now.duration_since(self.swept) >= SWEEP_EVERY {
+            sweep::run(app, now).await?;
+            self.leases.run(app).await?;
+            app.rotate_signing_key(now).await?;
+            self.swept = now;
+        }
+        Ok(())
     }
-    if now.duration_since(kept.swept) >= SWEEP_EVERY {
-        sweep::run(&hub.app, now).await?;
-        hub.app.rotate_signing_key(now).await?;
-        kept.swept = now;
-    }
-    Ok(())
 }

@@ -220,10 +220,10 @@ impl Memory {
         }
     }
 
-    /// From now on nothing goes wrong.
-    pub fn calm(&self) {
+    /// From now on so much goes wrong.
+    pub fn fail(&self, faults: Faults) {
         if let Some(simulated) = &mut self.tables().simulated {
-            simulated.dice.calm();
+            simulated.dice.fail(faults);
         }
     }
 

@@ -12,7 +12,7 @@ use renkei_types::problem::{Problem, ProblemKind};
 use super::seen::{Heard, is_gone, report};
 use super::work::{Step, Work};
 use crate::app::manifest::Change;
-use crate::app::{App, state};
+use crate::app::{App, missing, state};
 
 /// Machines in one transaction: the more there are, the likelier it is that one of them was changed meanwhile.
 const AT_ONCE: usize = 50;
@@ -95,8 +95,15 @@ impl App {
         let Some(id) = id else {
             return Ok(None);
         };
-        let found = self.store.state.get::<Operation>(id.0).await;
-        found.map_err(|error| state(&error))
+        // It was written with the machine that names it: a read that does not find it is older than the one of the machine.
+        for _ in 0..TRIES {
+            let found = self.store.state.get::<Operation>(id.0).await;
+            let found = found.map_err(|error| state(&error))?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Err(missing(OperationId::NOUN, id.0))
     }
 }
 

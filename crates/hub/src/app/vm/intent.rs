@@ -17,7 +17,8 @@ pub fn intent(row: &VmRow, template: Option<&Template>, part: Part, host_of_sour
         id: vm.id,
         generation: meant.generation,
         part,
-        make: runs && !vm.made && !meant.tombstone,
+        // The host that it moves to has to make it, too.
+        make: runs && (!vm.made || vm.leaving.is_some()) && !meant.tombstone,
         project: vm.project,
         name: vm.name.to_string(),
         power: if runs { meant.power } else { Power::Off },

@@ -9,7 +9,7 @@ use renkei_store::noun::vm::VmRow;
 use renkei_types::agent::{MachineSeen, Part};
 use renkei_types::id::HostId;
 use renkei_types::operation::{Operation, OperationState};
-use renkei_types::vm::{Power, Seen};
+use renkei_types::vm::{Power, Seen, Vm};
 
 use super::deadline::give_up;
 use super::outcome::{Outcome, ended};
@@ -38,7 +38,7 @@ pub struct Heard<'a> {
 /// | | the generation that an operation waits for | done; `cancelling`: failed |
 /// | | a fault for that generation | given up; `cancelling`: failed, as the host no longer tries |
 /// | | the generation that is meant | a move is over: the host that it leaves destroys its copy |
-/// | | that it is not there | lost, if it was once whole here |
+/// | | that it is not there | lost, if it was once whole here; what was asked of it has failed |
 /// | keep it | anything | nothing |
 /// | destroy it | that generation, and that it is gone | the entry goes; with the last one, a machine under a tombstone |
 pub fn report(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) -> Outcome {
@@ -59,6 +59,9 @@ fn run(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) 
     let (vm, seen) = (&row.vm, heard.seen);
     if seen.generation > vm.meant.generation || vm.host != Some(heard.host) {
         return Outcome::same(row);
+    }
+    if is_lost(vm, seen) {
+        return lose(row, open, heard.host, now);
     }
     let mut row = row.clone();
     // A host to which a machine moves, or came back, has its own or an older past with it.
@@ -84,6 +87,38 @@ fn run(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) 
         Some(operation) => {
             let so = fresh && seen.there && seen.generation >= operation.generation;
             operated(outcome, row, operation, (seen, so, now))
+        }
+        None => outcome,
+    }
+}
+
+/// Whether the host that is to run a machine does not have it any more. A host that never heard of it says generation 0: it destroyed
+/// it in a past of which this database knows nothing.
+fn is_lost(vm: &Vm, seen: &MachineSeen) -> bool {
+    let fresh = seen.generation >= vm.seen.generation || seen.generation.0 == 0;
+    vm.made && vm.leaving.is_none() && seen.part == Part::Run && !seen.there && fresh
+}
+
+/// Nothing can be done with it until a person has decided.
+fn lose(row: &VmRow, open: Option<&Operation>, host: HostId, now: Timestamp) -> Outcome {
+    let mut row = row.clone();
+    if !row.vm.lost {
+        row.vm.lost = true;
+        row.vm.seen = Seen {
+            power: None,
+            doing: None,
+            addresses: Default::default(),
+            at: Some(now),
+            ..row.vm.seen
+        };
+    }
+    let outcome = Outcome::same(&row);
+    match open.filter(|open| !open.state.ended()) {
+        Some(open) => {
+            row.placing = None;
+            let error = Some(format!("host {host} does not have it any more"));
+            let failed = ended(open, OperationState::Failed, now);
+            close(outcome, row, Operation { error, ..failed })
         }
         None => outcome,
     }
