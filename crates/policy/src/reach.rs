@@ -92,6 +92,17 @@ impl Actor {
         }
     }
 
+    /// Hosts: those at these sites.
+    pub fn hosts(&self) -> Reach<SiteId> {
+        if self.credential.project.is_some() {
+            return Reach::none();
+        }
+        if self.administrator {
+            return Reach::All;
+        }
+        Reach::Only(self.operates.clone())
+    }
+
     /// Accounts.
     pub fn users(&self) -> Reach<UserId> {
         if self.administrator && self.credential.project.is_none() {

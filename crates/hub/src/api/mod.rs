@@ -10,6 +10,7 @@ mod docs;
 mod event;
 mod global_ip;
 mod health;
+mod host;
 mod image;
 mod lease;
 mod mdx;
@@ -107,6 +108,10 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(global_ip::show, global_ip::remove))
         .routes(routes!(global_ip::list, global_ip::take))
         .routes(routes!(global_ip::give_back))
+        .routes(routes!(host::list))
+        .routes(routes!(host::show, host::change, host::delete))
+        .routes(routes!(host::unknown))
+        .routes(routes!(host::adopt, host::destroy))
         .routes(routes!(template::list, template::create))
         .routes(routes!(template::show, template::change, template::delete))
         .routes(routes!(template::publish, template::unpublish))

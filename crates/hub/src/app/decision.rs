@@ -4,8 +4,11 @@
 
 use renkei_store::noun::idempotency::Idempotency;
 use renkei_store::{Batch, Store, Stored};
+use renkei_types::agent::MachineSeen;
 use renkei_types::change::{Change, ChangeKind, FieldChange, Plan, Taking};
 use renkei_types::event::Event;
+use renkei_types::host::Host;
+use renkei_types::id::VmId;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::quota::Amounts;
 use serde::Serialize;
@@ -95,6 +98,36 @@ impl Draft {
     /// Writes what nobody is told of: counters of failed sign-ins and the like.
     pub fn aside(&mut self) -> &mut Batch {
         &mut self.batch
+    }
+
+    /// A machine that a host has and nobody knows of is to be destroyed: it has no row that could tell of it.
+    pub(super) fn destroy_unknown(&mut self, host: &Host, seen: &MachineSeen) {
+        let before = serde_json::json!({
+            "host": host.id,
+            "project": seen.project,
+            "generation": seen.generation,
+            "power": seen.power,
+        });
+        self.changes.push(Change {
+            kind: ChangeKind::Delete,
+            noun: VmId::NOUN.to_owned(),
+            id: seen.id.0,
+            name: seen.name.clone(),
+            fields: differences(Some(&before), None),
+        });
+        self.events.push(Event {
+            id: 0,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            by: renkei_types::event::Doer::default(),
+            action: format!("{}:{}", VmId::NOUN, word(ChangeKind::Delete)),
+            noun: VmId::NOUN.to_owned(),
+            object: seen.id.0,
+            object_name: seen.name.clone(),
+            project: Some(seen.project),
+            organization: None,
+            before: Some(before),
+            after: None,
+        });
     }
 
     /// Something is taken from a quota, whose row is touched.

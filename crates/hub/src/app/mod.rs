@@ -12,6 +12,7 @@ pub mod dnat;
 mod draw;
 pub mod first;
 pub mod global_ip;
+pub mod host;
 pub mod image;
 pub mod invitation;
 pub mod jwt;

@@ -68,6 +68,12 @@ impl Trial {
         self.account(name, |_| {}).await
     }
 
+    /// One who is there.
+    pub async fn named(&self, name: &str) -> UserId {
+        let found = self.app.find::<Account>("name", name).await.unwrap();
+        found.unwrap().value.user.id
+    }
+
     pub async fn account(&self, name: &str, change: impl FnOnce(&mut User)) -> UserId {
         let mut user = User {
             id: UserId(Uuid::now_v7()),

@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod document;
 mod hostile;
+mod hosts;
 mod hub;
 mod life;
 mod machines;

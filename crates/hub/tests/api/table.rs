@@ -76,6 +76,15 @@ const TABLE: &[(&str, [u16; 11])] = &[
     ("site_recovery",       [401, 401, 401,  403, 403, 403, 403, 403,  409, 409,  423]),
     ("site_recovered",      [401, 401, 401,  403, 403, 403, 403, 403,  403, 409,  423]),
 
+    // A host of `kashiwa` that has a machine of `lab` that nobody knows of.
+    ("host_list",           [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
+    ("host_show",           [401, 401, 401,  404, 404, 404, 404, 404,  200, 200,  423]),
+    ("host_change",         [401, 401, 401,  404, 404, 404, 404, 404,  200, 200,  423]),
+    ("host_delete",         [401, 401, 401,  404, 404, 404, 404, 404,  409, 409,  423]),
+    ("host_unknown",        [401, 401, 401,  404, 404, 404, 404, 404,  200, 200,  423]),
+    ("host_adopt",          [401, 401, 401,  404, 404, 404, 404, 404,  201, 201,  423]),
+    ("host_destroy",        [401, 401, 401,  404, 404, 404, 404, 404,  204, 204,  423]),
+
     // `lab`'s own template, without an image, and an image that no template needs.
     ("template_list",       [401, 401, 401,  200, 200, 200, 200, 200,  200, 200,  423]),
     ("template_create",     [401, 401, 401,  404, 403, 201, 201, 201,  404, 201,  423]),
@@ -248,6 +257,8 @@ fn body(id: &str, world: &World) -> Option<Value> {
         }),
         "global_ip_add" => json!({"address": "203.0.113.4"}),
         "global_ip_take" => json!({"address": "203.0.113.3"}),
+        "host_change" => json!({"state": "draining"}),
+        "host_adopt" => json!({}),
         "template_create" => json!({"name": "Own", "template_name": "own-1", "project": world.project}),
         "template_change" => json!({"name": "Our own"}),
         "preset_create" => json!({"name": "tiny", "vcpus": 1, "memory_mib": 512}),

@@ -13,8 +13,8 @@ use renkei_store::{Batch, Store};
 use renkei_types::event::{Doer, Event};
 use renkei_types::freeze::Freeze;
 use renkei_types::id::{
-    ImageId, MemberId, OperationId, OrganizationId, PresetId, ProjectId, QuotaId, SiteId, TemplateId, TokenId, UserId,
-    VmId,
+    HostId, ImageId, MemberId, OperationId, OrganizationId, PresetId, ProjectId, QuotaId, SiteId, TemplateId, TokenId,
+    UserId, VmId,
 };
 use renkei_types::image::{Image, ImageState};
 use renkei_types::member::Member;
@@ -32,6 +32,7 @@ use renkei_types::vm::Power;
 use uuid::Uuid;
 
 use crate::client::Client;
+use crate::hosts;
 use crate::hub::Running;
 use crate::machines::{Machines, Place};
 use crate::networks::Networks;
@@ -48,6 +49,10 @@ pub struct World {
     pub project: ProjectId,
     pub site: SiteId,
     pub operation: OperationId,
+    /// A host of `kashiwa`.
+    pub host: HostId,
+    /// A machine of `lab` on it that nobody knows of.
+    pub unknown: VmId,
     /// A template of `lab`.
     pub template: TemplateId,
     /// An image of `lab` that no template needs.
@@ -72,6 +77,8 @@ impl World {
             project: ProjectId(Uuid::now_v7()),
             site: SiteId(Uuid::now_v7()),
             operation: OperationId(Uuid::now_v7()),
+            host: HostId(Uuid::now_v7()),
+            unknown: VmId(Uuid::now_v7()),
             template: TemplateId(Uuid::now_v7()),
             image: ImageId(Uuid::now_v7()),
             preset: PresetId(Uuid::now_v7()),
@@ -83,6 +90,7 @@ impl World {
         };
         world.people(&mut batch);
         world.places(&mut batch);
+        hosts::write(&world, &mut batch);
         world.catalog(&mut batch);
         world.happenings(&mut batch);
         world.store().state.commit(batch).await.unwrap();
@@ -150,7 +158,7 @@ impl World {
     /// A path with its parameters filled in.
     pub fn path(&self, template: &str) -> String {
         let mut path = template.to_owned();
-        for name in ["id", "site", "user", "name", "address"] {
+        for name in ["id", "site", "user", "name", "address", "vm"] {
             path = path.replace(&format!("{{{name}}}"), &self.parameter(template, name));
         }
         path
@@ -166,6 +174,8 @@ impl World {
             ("id", Some("projects")) => self.project.to_string(),
             ("id", Some("tokens")) => self.token.to_string(),
             ("id", Some("operations")) => self.operation.to_string(),
+            ("id", Some("hosts")) => self.host.to_string(),
+            ("vm", Some("hosts")) => self.unknown.to_string(),
             ("id", Some("templates")) => self.template.to_string(),
             ("id", Some("images")) => self.image.to_string(),
             ("id", Some("presets")) => self.preset.to_string(),

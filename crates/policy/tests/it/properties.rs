@@ -210,6 +210,7 @@ proptest! {
             }
         }
         prop_assert_eq!(actor.sites().has(&SITE), reads(Action::SiteRead, Resource::Site(SITE)));
+        prop_assert_eq!(actor.hosts().has(&SITE), reads(Action::HostRead, Resource::Site(SITE)));
         for user in [CALLER, OTHER] {
             prop_assert_eq!(actor.users().has(&user), reads(Action::UserRead, Resource::User(user)));
             for project in [None, Some(PROJECT), Some(OTHER_PROJECT)] {
