@@ -5,14 +5,18 @@
 
 pub mod amount;
 pub mod audit;
+pub mod host;
+pub mod image;
 pub mod member;
 pub mod moment;
 pub mod operation;
 pub mod organization;
+pub mod preset;
 pub mod project;
 pub mod quota;
 pub mod session;
 pub mod site;
+pub mod template;
 pub mod token;
 pub mod user;
 
@@ -51,6 +55,14 @@ pub enum HubCommand {
     Token(Noun<token::Verb>),
     /// Sites
     Site(Noun<site::Verb>),
+    /// Hosts: computers of a site that run machines
+    Host(Noun<host::Verb>),
+    /// Templates: what machines can be made from
+    Template(Noun<template::Verb>),
+    /// Presets: sizes of machines
+    Preset(Noun<preset::Verb>),
+    /// Images: the disks of templates
+    Image(Noun<image::Verb>),
     /// Operations: changes that take time
     Operation(Noun<operation::Verb>),
     /// What happened, by whom

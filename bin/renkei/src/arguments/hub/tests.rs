@@ -36,6 +36,10 @@ fn a_change_of_nothing_is_refused() {
         "user change a",
         "site change a",
         "quota set hakusan -p lab",
+        "host change rack-1",
+        "template change ours",
+        "template create ours",
+        "preset change small",
     ] {
         let error = understood(words).unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument, "{words}");
@@ -53,6 +57,12 @@ fn a_change_of_anything_is_understood() {
         "user change ada --administrator true",
         "site change a --add-operator ada --remove-operator bob",
         "quota set hakusan -p lab --memory 64G --disk 1T --vms 0",
+        "host change rack-1 --state draining --keep-memory 4G --plan",
+        "host fenced rack-1 --yes",
+        "host adopt rack-1 stray --name other --yes",
+        "template create ours -p lab --image saved --min-disk 40G",
+        "template change ours --os-version 24.04 --gpu-required false",
+        "preset create tiny --vcpus 1 --memory 512M",
         "member set ada --role owner --project lab",
         "member add ada -r reader -p lab",
         "token create ci --scope *:read --scope project:write --expires 30d",

@@ -4,6 +4,8 @@ mod audit;
 mod client;
 mod complete;
 mod failure;
+mod host;
+mod image;
 mod member;
 mod names;
 mod noun;
@@ -11,6 +13,7 @@ mod operation;
 mod organization;
 mod password;
 mod plan;
+mod preset;
 mod profile;
 mod project;
 mod quota;
@@ -19,6 +22,7 @@ mod resolve;
 mod session;
 mod site;
 mod table;
+mod template;
 mod token;
 mod transport;
 mod user;
@@ -101,6 +105,10 @@ async fn carry_out(settings: HubSettings) -> Result<u8, Failure> {
         Task::User(verb) => user::run(&hub, verb).await,
         Task::Token(verb) => token::run(&hub, verb).await,
         Task::Site(verb) => site::run(&hub, verb).await,
+        Task::Host(verb) => host::run(&hub, verb).await,
+        Task::Template(verb) => template::run(&hub, verb).await,
+        Task::Preset(verb) => preset::run(&hub, verb).await,
+        Task::Image(verb) => image::run(&hub, verb).await,
         Task::Operation(verb) => operation::run(&hub, verb).await,
         Task::Audit(verb) => audit::run(&hub, verb).await,
     }

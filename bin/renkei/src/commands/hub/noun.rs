@@ -48,6 +48,16 @@ pub struct Deed {
     pub done: &'static str,
 }
 
+/// A change that a person says yes to, and what it is about.
+pub struct Object {
+    /// The change.
+    pub change: Change,
+    /// What it is about is called.
+    pub called: String,
+    /// What will have been done to it: `deleted`.
+    pub done: &'static str,
+}
+
 impl From<Planned> for Mode {
     fn from(planned: Planned) -> Self {
         match (planned.plan, planned.wait) {
@@ -143,20 +153,29 @@ impl Hub {
     }
 
     /// Takes away what is at `path`: as it was when the person said yes, and not otherwise.
-    pub async fn destroy<N: Noun>(&self, path: &str, destroys: Destroys, done: &str) -> Result<u8, Failure> {
+    pub async fn destroy<N: Noun>(&self, path: &str, destroys: Destroys, done: &'static str) -> Result<u8, Failure> {
         let Answer { version, body } = self.client.get(path, &[]).await?;
         let object = body.clone();
         let noun: N = self.client.read(body)?;
-        let called = self.called(&noun).await;
-        let change = Change::delete(path).seen(version).mode(destroys.planned.into());
+        let object = Object {
+            change: Change::delete(path).seen(version).mode(destroys.planned.into()),
+            called: self.called(&noun).await,
+            done,
+        };
+        self.confirmed(&object, destroys).await
+    }
+
+    /// Makes a change once the person has said yes to its plan.
+    pub async fn confirmed(&self, object: &Object, destroys: Destroys) -> Result<u8, Failure> {
+        let Object { change, called, done } = object;
         if !destroys.planned.plan && !destroys.yes {
-            let plan = self.client.plan(&change).await?;
+            let plan = self.client.plan(change).await?;
             if let Some(problem) = plan.refused.first() {
                 return Err(problem.clone().into());
             }
-            confirm(&called, &plan)?;
+            confirm(called, &plan)?;
         }
-        match self.client.change(&change).await? {
+        match self.client.change(change).await? {
             Outcome::Planned(plan) => self.print_plan(plan),
             Outcome::Done(answer) => {
                 match self.is_json() {

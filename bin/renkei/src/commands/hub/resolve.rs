@@ -1,6 +1,6 @@
 //! From a name that a person typed to the id that the API wants.
 
-use renkei_types::id::{OrganizationId, ProjectId, SiteId, TokenId, UserId};
+use renkei_types::id::{HostId, ImageId, OrganizationId, PresetId, ProjectId, SiteId, TemplateId, TokenId, UserId};
 use renkei_types::problem::ProblemKind;
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,6 +21,16 @@ pub enum Collection {
     Tokens,
     /// Sites.
     Sites,
+    /// Hosts.
+    Hosts,
+    /// Machines that a host has and nobody knows of; they have no list of their own.
+    Unknown,
+    /// Templates, by their names for programs.
+    Templates,
+    /// Presets.
+    Presets,
+    /// Images.
+    Images,
 }
 
 impl Collection {
@@ -32,6 +42,10 @@ impl Collection {
             Self::Users => "/users",
             Self::Tokens => "/tokens",
             Self::Sites => "/sites",
+            Self::Hosts | Self::Unknown => "/hosts",
+            Self::Templates => "/templates",
+            Self::Presets => "/presets",
+            Self::Images => "/images",
         }
     }
 
@@ -43,6 +57,11 @@ impl Collection {
             Self::Users => UserId::NOUN,
             Self::Tokens => TokenId::NOUN,
             Self::Sites => SiteId::NOUN,
+            Self::Hosts => HostId::NOUN,
+            Self::Unknown => "unknown machine",
+            Self::Templates => TemplateId::NOUN,
+            Self::Presets => PresetId::NOUN,
+            Self::Images => ImageId::NOUN,
         }
     }
 
@@ -50,6 +69,7 @@ impl Collection {
     pub fn command(self) -> &'static str {
         match self {
             Self::Organizations => "org",
+            Self::Unknown => HostId::NOUN,
             other => other.noun(),
         }
     }
@@ -80,11 +100,15 @@ pub async fn id(client: &Client, collection: Collection, text: &str) -> Result<U
     let found = match collection {
         // Also for those who may not list users, but make them members.
         Collection::Users => named_user(client, text).await?,
-        // Only their owner gives them names; the hub looks for none.
-        Collection::Tokens => {
-            let mut tokens = client.all(collection.path(), &[]).await?;
-            tokens.retain(|token| token["name"] == text);
-            tokens
+        // Names that are not once in a hub; it looks for none.
+        Collection::Tokens | Collection::Hosts | Collection::Images | Collection::Unknown => {
+            let mut found = client.all(collection.path(), &[]).await?;
+            found.retain(|one| one["name"] == text);
+            found
+        }
+        Collection::Templates => {
+            let named = [("template_name", text.to_owned())];
+            client.all(collection.path(), &named).await?
         }
         _ => client.all(collection.path(), &[("name", text.to_owned())]).await?,
     };
@@ -102,7 +126,8 @@ async fn named_user(client: &Client, name: &str) -> Result<Vec<Value>, Failure> 
     }
 }
 
-fn the_one(collection: Collection, text: &str, found: &[Value]) -> Result<Uuid, Failure> {
+/// The only one of those that were found.
+pub fn the_one(collection: Collection, text: &str, found: &[Value]) -> Result<Uuid, Failure> {
     let ids: Vec<&str> = found.iter().filter_map(|one| one["id"].as_str()).collect();
     match ids.as_slice() {
         [id] => Uuid::try_parse(id).map_err(|_| missing(collection, text)),

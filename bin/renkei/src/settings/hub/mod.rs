@@ -12,8 +12,10 @@ use clap::Subcommand;
 pub use url::{HubUrl, NotAHub};
 
 use super::{Settings, UsageError};
-use crate::arguments::hub::{At, HubCommand, Noun, audit, member, operation, organization, project, quota};
-use crate::arguments::hub::{session, site, token, user};
+use crate::arguments::hub::{
+    At, HubCommand, Noun, audit, host, image, member, operation, organization, preset, project,
+};
+use crate::arguments::hub::{quota, session, site, template, token, user};
 use crate::printer::{Form, Output};
 
 /// A command, and the hub that it is about.
@@ -54,6 +56,14 @@ pub enum Task {
     Token(token::Verb),
     /// With sites.
     Site(site::Verb),
+    /// With hosts.
+    Host(host::Verb),
+    /// With templates.
+    Template(template::Verb),
+    /// With presets.
+    Preset(preset::Verb),
+    /// With images.
+    Image(image::Verb),
     /// With operations.
     Operation(operation::Verb),
     /// With the audit.
@@ -95,6 +105,10 @@ pub fn settings(command: HubCommand) -> Result<Settings, UsageError> {
         HubCommand::User(noun) => split(noun, Task::User),
         HubCommand::Token(noun) => split(noun, Task::Token),
         HubCommand::Site(noun) => split(noun, Task::Site),
+        HubCommand::Host(noun) => split(noun, Task::Host),
+        HubCommand::Template(noun) => split(noun, Task::Template),
+        HubCommand::Preset(noun) => split(noun, Task::Preset),
+        HubCommand::Image(noun) => split(noun, Task::Image),
         HubCommand::Operation(noun) => split(noun, Task::Operation),
         HubCommand::Audit(noun) => split(noun, Task::Audit),
     };
