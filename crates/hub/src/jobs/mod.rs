@@ -128,6 +128,7 @@ impl Jobs {
         self.settle.run(app, now).await?;
         if now.duration_since(self.deadlines) >= DEADLINES_EVERY {
             deadlines::run(app, now).await?;
+            app.carry_out_fences(now).await?;
             self.deadlines = now;
         }
         if now.duration_since(self.swept) >= SWEEP_EVERY {

@@ -1,6 +1,7 @@
 //! Hosts: computers of a site that run machines. Only those who run the site see them.
 
 mod change;
+mod fenced;
 mod status;
 #[cfg(test)]
 mod tests;

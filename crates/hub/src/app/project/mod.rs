@@ -13,6 +13,7 @@ use renkei_types::action::Action;
 use renkei_types::freeze::{Freeze, NewFreeze};
 use renkei_types::global_ip::GlobalIp;
 use renkei_types::id::{MemberId, OrganizationId, ProjectId, UserId};
+use renkei_types::image::Image;
 use renkei_types::member::Member;
 use renkei_types::name::Name;
 use renkei_types::operation::Object;
@@ -22,6 +23,7 @@ use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::{NewProject, Project, ProjectPatch};
 use renkei_types::role::Role;
 use renkei_types::segment::Segment;
+use renkei_types::template::Template;
 use uuid::Uuid;
 
 use super::decision::{Decision, Draft};
@@ -52,7 +54,9 @@ impl App {
         }
         let segment = self.first_of::<Segment>(project).await?;
         let address = self.first_of::<GlobalIp>(project).await?;
-        Ok(segment.or(address))
+        let template = self.first_of::<Template>(project).await?;
+        let image = self.first_of::<Image>(project).await?;
+        Ok(segment.or(address).or(template).or(image))
     }
 
     async fn first_of<S: Subject>(&self, project: ProjectId) -> Result<Option<Object>, Problem> {

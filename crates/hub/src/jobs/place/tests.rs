@@ -1,11 +1,12 @@
 use renkei_store::Stored;
-use renkei_store::noun::vm::VmRow;
+use renkei_store::noun::vm::{Placing, VmRow};
 use renkei_types::agent::Part;
 use renkei_types::host::HostState;
-use renkei_types::id::{HostId, SiteId};
-use renkei_types::operation::Generation;
+use renkei_types::id::{HostId, OperationId, SiteId, VmId};
+use renkei_types::operation::{Generation, Operation, OperationState};
 use renkei_types::site::Recovery;
-use renkei_types::vm::{Power, ServiceLevel, Stop, VmState};
+use renkei_types::vm::{Meant, Power, ServiceLevel, Stop, VmState};
+use uuid::Uuid;
 
 use super::trial::*;
 use super::*;
@@ -194,4 +195,82 @@ async fn a_decision_about_what_has_changed_since_is_not_committed() {
     app.store.state.commit(one).await.unwrap();
     let late = app.store.state.commit(other).await;
     assert!(matches!(late, Err(CommitError::Stale { .. })), "{late:?}");
+}
+
+#[tokio::test]
+async fn machines_of_a_fenced_host_are_lost_and_what_was_being_made_is_gone() {
+    let app = town().await;
+    let host = host(&app, 1, 8).await;
+    let (whole, half) = (
+        asked(&app, 10, 2, ServiceLevel::Spot).await,
+        asked(&app, 11, 2, ServiceLevel::Spot).await,
+    );
+    settle(&app, at(1)).await;
+    is_so(&app, whole, at(2)).await;
+    let deploy = operation(&app, half).await.value.id;
+    set_state(&app, host, HostState::Fenced).await;
+    for second in 3..6 {
+        app.carry_out_fences(at(second)).await.unwrap();
+    }
+    let lost = row(&app, whole).await;
+    assert_eq!(lost.value.vm.state(), VmState::Lost);
+    assert!(app.get::<VmRow>(VmId::NOUN, half.0).await.is_err());
+    let deploy: Stored<Operation> = app.get(OperationId::NOUN, deploy.0).await.unwrap();
+    assert_eq!(deploy.value.state, OperationState::Failed);
+    assert_eq!(deploy.value.error.as_deref(), Some("host `h1` is fenced"));
+    let manifest = app.manifest(host).await.unwrap();
+    assert_eq!(
+        manifest.value.machines[&half].part,
+        Part::Gone,
+        "it is obeyed on return"
+    );
+    assert_eq!(manifest.value.machines[&whole].part, Part::Run);
+    app.carry_out_fences(at(9)).await.unwrap();
+    assert_eq!(
+        (row(&app, whole).await, app.manifest(host).await.unwrap()),
+        (lost, manifest)
+    );
+}
+
+#[tokio::test]
+async fn what_waits_for_a_host_that_is_fenced_fails() {
+    let app = town().await;
+    let host = host(&app, 1, 8).await;
+    let vm = asked(&app, 10, 2, ServiceLevel::Spot).await;
+    settle(&app, at(1)).await;
+    let ended = operation(&app, vm).await.value.id;
+    is_so(&app, vm, at(2)).await;
+    let old = row(&app, vm).await;
+    let mut starting = old.value.clone();
+    starting.vm.meant.power = Power::Off;
+    let meant = Meant {
+        generation: Generation(2),
+        power: Power::On,
+        ..starting.vm.meant.clone()
+    };
+    starting.placing = Some(Placing { meant, since: at(3) });
+    let deploy: Stored<Operation> = app.get(OperationId::NOUN, ended.0).await.unwrap();
+    let power_on = Operation {
+        id: OperationId(Uuid::from_u128(7)),
+        verb: "vm:power_on".to_owned(),
+        generation: Generation(2),
+        state: OperationState::Running,
+        ended: None,
+        ..deploy.value
+    };
+    starting.vm.operation = Some(power_on.id);
+    let mut batch = renkei_store::Batch::new();
+    batch.update(&old, &starting);
+    batch.insert(&power_on);
+    write(&app, batch).await;
+    settle(&app, at(40)).await;
+    assert!(waits_for(&app, vm).await.contains("host `h1`"));
+    set_state(&app, host, HostState::Fenced).await;
+    for second in 41..44 {
+        app.carry_out_fences(at(second)).await.unwrap();
+    }
+    let failed: Stored<Operation> = app.get(OperationId::NOUN, power_on.id.0).await.unwrap();
+    assert_eq!(failed.value.state, OperationState::Failed);
+    let left = row(&app, vm).await.value;
+    assert_eq!((left.vm.state(), left.placing), (VmState::Lost, None));
 }
