@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod catalog;
 mod follow;
+mod networks;
 mod nouns;
 mod people;
 mod sessions;

@@ -299,6 +299,11 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<(Bytes, T), Failu
         let problem = Problem::new(ProblemKind::UnsupportedMediaType, "the body is not said to be JSON");
         return Err(problem.hint("send `Content-Type: application/json`").into());
     }
+    // serde would take the fields of an object from a list in their order.
+    if text.trim_ascii_start().starts_with(b"[") {
+        let problem = Problem::new(ProblemKind::Invalid, "the body is a list, not an object");
+        return Err(problem.hint("`/docs` shows what is expected").into());
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

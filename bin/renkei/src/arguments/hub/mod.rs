@@ -3,10 +3,14 @@
 //! Values are parsed here into the types that the API speaks, so that what a noun's command gets cannot be misspelled;
 //! which object a name means only the hub can say.
 
+pub mod acl;
 pub mod amount;
 pub mod audit;
 pub mod host;
 pub mod image;
+pub mod dnat;
+pub mod global_ip;
+pub mod lease;
 pub mod member;
 pub mod moment;
 pub mod operation;
@@ -14,6 +18,7 @@ pub mod organization;
 pub mod preset;
 pub mod project;
 pub mod quota;
+pub mod segment;
 pub mod session;
 pub mod site;
 pub mod template;
@@ -63,6 +68,16 @@ pub enum HubCommand {
     Preset(Noun<preset::Verb>),
     /// Images: the disks of templates
     Image(Noun<image::Verb>),
+    /// Segments: the networks of a project
+    Segment(Noun<segment::Verb>),
+    /// Addresses of a segment that are held
+    Lease(Noun<lease::Verb>),
+    /// Rules: what may enter a segment
+    Acl(Noun<acl::Verb>),
+    /// Mappings: where outside addresses lead
+    Dnat(Noun<dnat::Verb>),
+    /// Outside addresses
+    GlobalIp(Noun<global_ip::Verb>),
     /// Operations: changes that take time
     Operation(Noun<operation::Verb>),
     /// What happened, by whom

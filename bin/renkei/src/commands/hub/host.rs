@@ -149,6 +149,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
                 change: change.mode(adopt.destroys.planned.into()),
                 called: found.called,
                 done: "adopted",
+                body: Value::Null,
             };
             hub.confirmed(&object, adopt.destroys).await
         }
@@ -158,6 +159,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
                 change: Change::delete(&found.path).mode(destroy.destroys.planned.into()),
                 called: found.called,
                 done: "ordered to destroy",
+                body: Value::Null,
             };
             hub.confirmed(&object, destroy.destroys).await
         }
@@ -202,6 +204,7 @@ async fn fenced(hub: &Hub, fenced: &Delete) -> Result<u8, Failure> {
         change: change.mode(fenced.destroys.planned.into()),
         called: format!("host `{}`", host.name),
         done: "fenced",
+        body: Value::Null,
     };
     hub.confirmed(&object, fenced.destroys).await
 }

@@ -1,11 +1,15 @@
 //! The commands that speak with a hub: one file a noun, on one way to ask, to resolve names and to show answers.
 
+mod acl;
 mod audit;
 mod client;
 mod complete;
+mod dnat;
 mod failure;
 mod host;
 mod image;
+mod global_ip;
+mod lease;
 mod member;
 mod names;
 mod noun;
@@ -19,6 +23,7 @@ mod project;
 mod quota;
 mod recovery;
 mod resolve;
+mod segment;
 mod session;
 mod site;
 mod table;
@@ -109,6 +114,11 @@ async fn carry_out(settings: HubSettings) -> Result<u8, Failure> {
         Task::Template(verb) => template::run(&hub, verb).await,
         Task::Preset(verb) => preset::run(&hub, verb).await,
         Task::Image(verb) => image::run(&hub, verb).await,
+        Task::Segment(verb) => segment::run(&hub, verb).await,
+        Task::Lease(verb) => lease::run(&hub, verb).await,
+        Task::Acl(verb) => acl::run(&hub, verb).await,
+        Task::Dnat(verb) => dnat::run(&hub, verb).await,
+        Task::GlobalIp(verb) => global_ip::run(&hub, verb).await,
         Task::Operation(verb) => operation::run(&hub, verb).await,
         Task::Audit(verb) => audit::run(&hub, verb).await,
     }

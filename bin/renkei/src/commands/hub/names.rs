@@ -27,7 +27,8 @@ impl Names {
         }
         let mut names = Self::default();
         for (collection, ids) in wanted {
-            if ids.len() > FEW {
+            // Segments are listed in their projects only.
+            if ids.len() > FEW && collection != Collection::Segments {
                 let all = client.all(collection.path(), &[]).await.unwrap_or_default();
                 all.iter().for_each(|one| names.learn(one));
                 continue;

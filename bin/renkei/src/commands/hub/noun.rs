@@ -56,6 +56,8 @@ pub struct Object {
     pub called: String,
     /// What will have been done to it: `deleted`.
     pub done: &'static str,
+    /// As it is now: what is waited for has its id.
+    pub body: Value,
 }
 
 impl From<Planned> for Mode {
@@ -154,20 +156,36 @@ impl Hub {
 
     /// Takes away what is at `path`: as it was when the person said yes, and not otherwise.
     pub async fn destroy<N: Noun>(&self, path: &str, destroys: Destroys, done: &'static str) -> Result<u8, Failure> {
+        self.destroy_by::<N>((path, Change::delete(path)), destroys, done)
+            .await
+    }
+
+    /// The same for what is not shown where it is taken away.
+    pub async fn destroy_by<N: Noun>(
+        &self,
+        (path, change): (&str, Change),
+        destroys: Destroys,
+        done: &'static str,
+    ) -> Result<u8, Failure> {
         let Answer { version, body } = self.client.get(path, &[]).await?;
-        let object = body.clone();
-        let noun: N = self.client.read(body)?;
+        let noun: N = self.client.read(body.clone())?;
         let object = Object {
-            change: Change::delete(path).seen(version).mode(destroys.planned.into()),
+            change: change.seen(version).mode(destroys.planned.into()),
             called: self.called(&noun).await,
             done,
+            body,
         };
         self.confirmed(&object, destroys).await
     }
 
     /// Makes a change once the person has said yes to its plan.
     pub async fn confirmed(&self, object: &Object, destroys: Destroys) -> Result<u8, Failure> {
-        let Object { change, called, done } = object;
+        let Object {
+            change,
+            called,
+            done,
+            body,
+        } = object;
         if !destroys.planned.plan && !destroys.yes {
             let plan = self.client.plan(change).await?;
             if let Some(problem) = plan.refused.first() {
@@ -182,7 +200,7 @@ impl Hub {
                     true => self.print_json(&answer)?,
                     false => self.print_line(&format!("{done} {called}"))?,
                 };
-                self.until_so(&change, &object).await
+                self.until_so(change, body).await
             }
         }
     }

@@ -1,6 +1,8 @@
 //! From a name that a person typed to the id that the API wants.
 
-use renkei_types::id::{HostId, ImageId, OrganizationId, PresetId, ProjectId, SiteId, TemplateId, TokenId, UserId};
+use renkei_types::id::{
+    HostId, ImageId, OrganizationId, PresetId, ProjectId, SegmentId, SiteId, TemplateId, TokenId, UserId,
+};
 use renkei_types::problem::ProblemKind;
 use serde_json::Value;
 use uuid::Uuid;
@@ -31,6 +33,8 @@ pub enum Collection {
     Presets,
     /// Images.
     Images,
+    /// Segments, whose names mean something in a project only: see [`within`].
+    Segments,
 }
 
 impl Collection {
@@ -46,6 +50,7 @@ impl Collection {
             Self::Templates => "/templates",
             Self::Presets => "/presets",
             Self::Images => "/images",
+            Self::Segments => "/segments",
         }
     }
 
@@ -62,6 +67,7 @@ impl Collection {
             Self::Templates => TemplateId::NOUN,
             Self::Presets => PresetId::NOUN,
             Self::Images => ImageId::NOUN,
+            Self::Segments => SegmentId::NOUN,
         }
     }
 
@@ -112,6 +118,15 @@ pub async fn id(client: &Client, collection: Collection, text: &str) -> Result<U
         }
         _ => client.all(collection.path(), &[("name", text.to_owned())]).await?,
     };
+    the_one(collection, text, &found)
+}
+
+/// The id of what `text` names in the list at `path`; an id is taken as it is.
+pub async fn within(client: &Client, (collection, path): (Collection, &str), text: &str) -> Result<Uuid, Failure> {
+    if let Ok(id) = Uuid::try_parse(text) {
+        return Ok(id);
+    }
+    let found = client.all(path, &[("name", text.to_owned())]).await?;
     the_one(collection, text, &found)
 }
 

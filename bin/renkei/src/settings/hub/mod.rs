@@ -13,9 +13,9 @@ pub use url::{HubUrl, NotAHub};
 
 use super::{Settings, UsageError};
 use crate::arguments::hub::{
-    At, HubCommand, Noun, audit, host, image, member, operation, organization, preset, project,
+    At, HubCommand, Noun, acl, audit, dnat, global_ip, host, image, lease, member, operation, organization,
 };
-use crate::arguments::hub::{quota, session, site, template, token, user};
+use crate::arguments::hub::{preset, project, quota, segment, session, site, template, token, user};
 use crate::printer::{Form, Output};
 
 /// A command, and the hub that it is about.
@@ -64,6 +64,16 @@ pub enum Task {
     Preset(preset::Verb),
     /// With images.
     Image(image::Verb),
+    /// With segments.
+    Segment(segment::Verb),
+    /// With leases.
+    Lease(lease::Verb),
+    /// With rules.
+    Acl(acl::Verb),
+    /// With mappings.
+    Dnat(dnat::Verb),
+    /// With outside addresses.
+    GlobalIp(global_ip::Verb),
     /// With operations.
     Operation(operation::Verb),
     /// With the audit.
@@ -109,6 +119,11 @@ pub fn settings(command: HubCommand) -> Result<Settings, UsageError> {
         HubCommand::Template(noun) => split(noun, Task::Template),
         HubCommand::Preset(noun) => split(noun, Task::Preset),
         HubCommand::Image(noun) => split(noun, Task::Image),
+        HubCommand::Segment(noun) => split(noun, Task::Segment),
+        HubCommand::Lease(noun) => split(noun, Task::Lease),
+        HubCommand::Acl(noun) => split(noun, Task::Acl),
+        HubCommand::Dnat(noun) => split(noun, Task::Dnat),
+        HubCommand::GlobalIp(noun) => split(noun, Task::GlobalIp),
         HubCommand::Operation(noun) => split(noun, Task::Operation),
         HubCommand::Audit(noun) => split(noun, Task::Audit),
     };

@@ -95,3 +95,56 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use renkei_types::acl::NewAcl;
+    use renkei_types::dnat::NewDnat;
+    use renkei_types::operation::{Generation, OperationState};
+
+    use super::super::trial::{Net, mapping, rule};
+    use super::*;
+    use crate::app::trial::{done, first_page};
+
+    #[tokio::test]
+    async fn rules_and_mappings_end_by_themselves() {
+        let net = Net::new().await;
+        let (app, asked) = (&net.trial.app, net.asked().await);
+        let host = net.gateway().await;
+        let segment = net.segment("lab").await;
+        net.address("203.0.113.7").await;
+        let end = Some(asked.now + SignedDuration::from_hours(1));
+        let ends = NewAcl {
+            expires: end,
+            ..rule("0.0.0.0/0", "10.15.0.2")
+        };
+        let acl = done(app.create_acl(&asked, segment.id, ends).await).value;
+        let stays = done(app.create_acl(&asked, segment.id, rule("0.0.0.0/0", "10.15.0.3")).await).value;
+        let leads = NewDnat {
+            expires: end,
+            ..mapping("203.0.113.7", segment.id, "10.15.0.2")
+        };
+        let dnat = done(app.create_dnat(&asked, net.project, leads).await).value;
+        let later = asked.now + SignedDuration::from_hours(2);
+        // Also before anybody has removed them.
+        let intent = app.segment_intent(segment.id, later).await.unwrap().unwrap();
+        assert_eq!(intent.acls.keys().collect::<Vec<_>>(), [&stays.id]);
+        assert!(intent.dnats.is_empty());
+        assert_eq!(app.expire_rules(asked.now).await.unwrap(), end.unwrap());
+        assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(4));
+        assert_eq!(app.expire_rules(later).await.unwrap(), Timestamp::MAX);
+        assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(5));
+        assert_eq!(net.manifest(host).await.segments[&segment.id], Generation(5));
+        for id in [acl.id.0, dnat.id.0] {
+            let told = net.operations(id).await;
+            assert_eq!((told[1].by, told[1].state), (None, OperationState::Running));
+        }
+        assert_eq!(
+            app.acls(&asked, net.project, &first_page()).await.unwrap().items,
+            [stays]
+        );
+        app.expire_rules(later).await.unwrap();
+        assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(5));
+    }
+}

@@ -5,6 +5,8 @@
 //! never conflict, and whoever asks for one waits for its generation or a later one.
 
 mod change;
+#[cfg(test)]
+mod chaos;
 mod expiry;
 mod gateway;
 mod heard;

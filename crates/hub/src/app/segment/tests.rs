@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
+use jiff::Timestamp;
 use renkei_types::id::VmId;
 use renkei_types::lease::NewLease;
 use renkei_types::operation::{Generation, OperationState};
@@ -352,47 +351,6 @@ async fn the_default_one_is_where_the_project_is_at_home() {
 }
 
 #[tokio::test]
-async fn rules_and_mappings_end_by_themselves() {
-    let net = Net::new().await;
-    let (app, asked) = (&net.trial.app, net.asked().await);
-    let host = net.gateway().await;
-    let segment = net.segment("lab").await;
-    net.address("203.0.113.7").await;
-    let end = Some(asked.now + SignedDuration::from_hours(1));
-    let ends = renkei_types::acl::NewAcl {
-        expires: end,
-        ..rule("0.0.0.0/0", "10.15.0.2")
-    };
-    let acl = done(app.create_acl(&asked, segment.id, ends).await).value;
-    let stays = done(app.create_acl(&asked, segment.id, rule("0.0.0.0/0", "10.15.0.3")).await).value;
-    let leads = renkei_types::dnat::NewDnat {
-        expires: end,
-        ..mapping("203.0.113.7", segment.id, "10.15.0.2")
-    };
-    let dnat = done(app.create_dnat(&asked, net.project, leads).await).value;
-    let later = asked.now + SignedDuration::from_hours(2);
-    // Also before anybody has removed them.
-    let intent = app.segment_intent(segment.id, later).await.unwrap().unwrap();
-    assert_eq!(intent.acls.keys().collect::<Vec<_>>(), [&stays.id]);
-    assert!(intent.dnats.is_empty());
-    assert_eq!(app.expire_rules(asked.now).await.unwrap(), end.unwrap());
-    assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(4));
-    assert_eq!(app.expire_rules(later).await.unwrap(), Timestamp::MAX);
-    assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(5));
-    assert_eq!(net.manifest(host).await.segments[&segment.id], Generation(5));
-    for id in [acl.id.0, dnat.id.0] {
-        let told = net.operations(id).await;
-        assert_eq!((told[1].by, told[1].state), (None, OperationState::Running));
-    }
-    assert_eq!(
-        app.acls(&asked, net.project, &first_page()).await.unwrap().items,
-        [stays]
-    );
-    app.expire_rules(later).await.unwrap();
-    assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(5));
-}
-
-#[tokio::test]
 async fn a_host_that_is_ahead_of_the_database_is_told_something_later() {
     let net = Net::new().await;
     let host = net.gateway().await;
@@ -412,79 +370,4 @@ async fn a_host_that_is_ahead_of_the_database_is_told_something_later() {
             .iter()
             .all(|told| told.state == OperationState::Done)
     );
-}
-
-/// What can happen to a segment.
-#[derive(Clone, Copy, Debug)]
-enum Happens {
-    Rule,
-    RemoveRule,
-    Strict(bool),
-    Reserve,
-    Obey,
-    Late(u64),
-}
-
-fn happens() -> impl Strategy<Value = Happens> {
-    prop_oneof![
-        Just(Happens::Rule),
-        Just(Happens::RemoveRule),
-        any::<bool>().prop_map(Happens::Strict),
-        Just(Happens::Reserve),
-        Just(Happens::Obey),
-        (0_u64..30).prop_map(Happens::Late),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn generations_only_grow_and_nothing_seen_is_unmeant(all in prop::collection::vec(happens(), 1..20)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let net = Net::new().await;
-            let (app, asked) = (&net.trial.app, net.asked().await);
-            let host = net.gateway().await;
-            let id = net.segment("lab").await.id;
-            let mut before = net.now(id).await.unwrap();
-            for what in all {
-                match what {
-                    Happens::Rule => {
-                        done(app.create_acl(&asked, id, rule("0.0.0.0/0", "10.15.0.0/21")).await);
-                    }
-                    Happens::RemoveRule => {
-                        let rules = app.acls(&asked, net.project, &first_page()).await.unwrap();
-                        if let Some(rule) = rules.items.first() {
-                            done(app.delete_acl(&asked, rule.id).await);
-                        }
-                    }
-                    Happens::Strict(strict) => {
-                        let patch = SegmentPatch { strict: Some(strict), ..SegmentPatch::default() };
-                        done(app.change_segment(&asked, id, patch).await);
-                    }
-                    Happens::Reserve => {
-                        let new = NewLease { address: None, note: String::new() };
-                        done(app.reserve_lease(&asked, id, new).await);
-                    }
-                    Happens::Obey => net.obeys(host).await,
-                    Happens::Late(generation) => {
-                        let generation = Generation(generation.min(before.generation.0));
-                        let report = BTreeMap::from([(id, generation)]);
-                        app.heard_segments(host, &report, asked.now).await.unwrap();
-                    }
-                }
-                let now = net.now(id).await.unwrap();
-                assert!(now.generation >= before.generation && now.seen >= before.seen, "{what:?}");
-                assert!(now.seen <= now.generation);
-                assert_eq!(net.manifest(host).await.segments[&id], now.generation);
-                let intent = app.segment_intent(id, asked.now).await.unwrap().unwrap();
-                let rules = app.acls(&asked, net.project, &first_page()).await.unwrap();
-                assert_eq!((intent.generation, intent.acls.len()), (now.generation, rules.items.len()));
-                let open = app.every::<renkei_types::operation::Operation>("open", &id.to_string()).await.unwrap();
-                assert!(open.iter().all(|open| open.value.generation > now.seen));
-                before = now;
-            }
-        });
-    }
 }
