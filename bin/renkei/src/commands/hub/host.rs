@@ -1,6 +1,7 @@
 //! `renkei host`.
 
 use renkei_types::host::{AdoptVm, HostPatch, HostSettings, HostState, HostStatus, Remaining, UnknownVm};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::client::Change;
