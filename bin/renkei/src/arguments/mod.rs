@@ -10,6 +10,8 @@ pub mod cp;
 pub mod filters;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(feature = "hub")]
+pub mod join;
 pub mod mscp;
 #[cfg(feature = "hub")]
 pub mod serve;
@@ -75,12 +77,15 @@ pub enum Command {
     #[cfg(feature = "hub")]
     #[command(flatten)]
     Hub(hub::HubCommand),
-    /// Run a hub on this machine, for trying things out
+    /// Run a hub and a site with one host on this machine, for trying things out
     #[cfg(feature = "hub")]
     Up(serve::Up),
-    /// Be what a configuration file says: a hub
+    /// Be what a configuration file says: a hub, a host's agent, or both
     #[cfg(feature = "hub")]
     Serve(serve::Serve),
+    /// Make this computer a host of a site, with a token that `renkei site invite` printed
+    #[cfg(feature = "hub")]
+    Join(join::Join),
     /// Back up, restore, migrate and look after a hub, on the machine where it runs
     #[cfg(feature = "hub")]
     Admin(admin::Admin),

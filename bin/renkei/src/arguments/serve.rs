@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use renkei_types::name::Name;
 
 /// `renkei serve`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["config", "database"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["config", "database", "site"]))]
 pub struct Serve {
     /// Read the roles of this machine from this file; every key stands in docs/operators/renkei.toml
     #[arg(long, value_name = "FILE")]
@@ -24,6 +25,18 @@ pub struct Serve {
     /// Where hosts' agents come in [default: this hub takes none]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "database")]
     pub agents: Option<SocketAddr>,
+    /// Print an invitation for this computer to the site of this name, and make that site
+    #[arg(long, value_name = "NAME", requires = "agents", hide = true)]
+    pub invite: Option<Name>,
+    /// Be the agent of a host, without a file, in the folder in which it has joined
+    #[arg(long, value_name = "DIR")]
+    pub site: Option<PathBuf>,
+    /// Where the hub is, if not where it was when the host joined
+    #[arg(long, value_name = "URL", requires = "site", hide = true)]
+    pub hub: Option<String>,
+    /// How much memory is declared, per 100 of what the computer has
+    #[arg(long, value_name = "PERCENT", requires = "site", hide = true)]
+    pub memory_percent: Option<u32>,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,

@@ -6,6 +6,8 @@ mod copy;
 mod documents;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod join;
 mod resume;
 #[cfg(feature = "hub")]
 mod serve;
@@ -31,6 +33,8 @@ pub fn run(settings: Settings) -> u8 {
         Settings::Serve(settings) => serve::run(settings, Output::PLAIN),
         #[cfg(feature = "hub")]
         Settings::Up(settings) => up::run(&settings, Output::PLAIN),
+        #[cfg(feature = "hub")]
+        Settings::Join(settings) => join::run(settings, Output::PLAIN),
         #[cfg(feature = "hub")]
         Settings::Admin(settings) => admin::run(*settings),
         Settings::Completions(shell) => documents::completions(shell),

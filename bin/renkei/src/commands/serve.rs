@@ -4,12 +4,24 @@ use std::io::{self, IsTerminal as _};
 
 use renkei_hub::ServeError;
 use renkei_hub::app::first::NoFirst;
+use renkei_hub::config::HubConfig;
+use renkei_site::identity::{DataFolder, FolderError};
+use renkei_site::pick::{PickError, pick};
+use renkei_site::run::RunError;
+use renkei_types::name::Name;
 use rustix::process::Resource;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use crate::arguments::VERSION;
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::{ServeSettings, StopWithStdin};
+use crate::settings::{ServeSettings, SiteSettings, StopWithStdin};
+
+/// Before the invitation of this computer by its own hub: address and token follow.
+pub const INVITED: &str = "inviting this computer: ";
+/// Before the address at which agents come in.
+pub const TAKING_AGENTS: &str = "taking agents at ";
 
 /// Why it does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +32,14 @@ enum Failed {
     First(#[from] NoFirst),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("cannot invite this computer: {0}")]
+    Invite(String),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Pick(#[from] PickError),
+    #[error(transparent)]
+    Site(#[from] RunError),
 }
 
 /// Serves until it is told to stop.
@@ -45,31 +65,99 @@ fn allow_files() {
 
 fn serve(settings: ServeSettings, output: Output) -> Result<(), Failed> {
     allow_files();
+    let ServeSettings {
+        hub: hub_config,
+        invite,
+        site: site_settings,
+        stop_with_stdin: stdin,
+        ..
+    } = settings;
     let runtime = tokio::runtime::Runtime::new().map_err(Failed::Runtime)?;
     let served = runtime.block_on(async {
-        let hub = renkei_hub::open(&settings.hub).await?;
-        let first = hub.first_administrator().await?;
-        let listening = renkei_hub::listen_as(hub.clone(), &settings.hub).await?;
-        tell(output, &format!("listening on {}", listening.url()));
-        if let Some(url) = listening.agents_url() {
-            tell(output, &format!("taking agents at {url}"));
-        }
-        if let Some(password) = first {
-            tell(
-                output,
-                &format!("first administrator: admin, one-time password: {password}"),
-            );
-        }
-        let stdin = settings.stop_with_stdin;
+        let stop = watch::Sender::new(false);
+        let asked = stop.clone();
         tokio::spawn(async move {
             asked_to_stop(stdin).await;
-            hub.stop();
+            asked.send_replace(true);
         });
-        Ok(listening.serve().await?)
+        let hub = async {
+            let ended = match hub_config {
+                Some(config) => hub(&config, invite, &stop, output).await,
+                None => return Ok(()),
+            };
+            // One role alone is not what the file says.
+            stop.send_replace(true);
+            ended
+        };
+        let site = async {
+            let ended = match site_settings {
+                Some(settings) => site(settings, &stop, output).await,
+                None => return Ok(()),
+            };
+            stop.send_replace(true);
+            ended
+        };
+        let (hub, site) = tokio::join!(hub, site);
+        hub.and(site)
     });
     // A thread may still wait for standard input; nothing that matters is under way any more.
     runtime.shutdown_background();
     served
+}
+
+async fn hub(
+    config: &HubConfig,
+    invite: Option<Name>,
+    stop: &watch::Sender<bool>,
+    output: Output,
+) -> Result<(), Failed> {
+    let hub = renkei_hub::open(config).await?;
+    let first = hub.first_administrator().await?;
+    let listening = renkei_hub::listen_as(hub.clone(), config).await?;
+    tell(output, &format!("listening on {}", listening.url()));
+    if let Some(url) = listening.agents_url() {
+        tell(output, &format!("{TAKING_AGENTS}{url}"));
+    }
+    if let Some(name) = invite {
+        let invited = hub.app.invite_own(&name, jiff::Timestamp::now()).await;
+        let (url, token) = invited.map_err(|problem| Failed::Invite(problem.title))?;
+        tell(output, &format!("{INVITED}{url} {}", token.reveal()));
+    }
+    if let Some(password) = first {
+        tell(
+            output,
+            &format!("first administrator: admin, one-time password: {password}"),
+        );
+    }
+    let stopped = stopped(stop);
+    tokio::spawn(async move {
+        stopped.await;
+        hub.stop();
+    });
+    Ok(listening.serve().await?)
+}
+
+async fn site(settings: SiteSettings, stop: &watch::Sender<bool>, output: Output) -> Result<(), Failed> {
+    let SiteSettings { config, url } = settings;
+    let folder = DataFolder::new(&config.data)?;
+    let driver = pick(&folder, config.driver, config.memory_percent)?;
+    let which = driver.which();
+    tell(output, &format!("driver {}: {}", which.name, which.reason));
+    let settings = renkei_site::run::Settings {
+        folder,
+        url,
+        version: VERSION.to_owned(),
+    };
+    Ok(renkei_site::run::run(settings, driver, stopped(stop)).await?)
+}
+
+/// Returns once everything is to stop.
+fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + use<> {
+    let mut stop = stop.subscribe();
+    async move {
+        // Nobody is left who could say it.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
 }
 
 /// Whoever reads this may be gone; the hub serves all the same.

@@ -1,18 +1,33 @@
-//! `renkei up`: everything on this machine, for a newcomer. Starts `renkei serve` as a process of its own, so that the hub can be
-//! without the rights that machines and networks need.
+//! `renkei up`: everything on this machine, for a newcomer. Starts `renkei serve` twice, as two processes of their own: a hub, which
+//! can be without the rights that machines and networks need, and the agent of the one host of the site `local`. The first time the
+//! hub invites this computer over a pipe that nobody else reads.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use renkei_site::identity::{DataFolder, FolderError};
+use renkei_site::join::{JoinError, Joining};
+use renkei_site::pick::{Pick, PickError, pick};
+use renkei_types::name::{Name, NotAName};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::serve::{INVITED, TAKING_AGENTS};
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::{UpSettings, database_in};
+use crate::settings::{UpSettings, database_in, own_name};
+
+/// The agent's folder in the data folder.
+const SITE: &str = "site";
+/// The site's name, and the host's if this computer has none.
+const LOCAL: &str = "local";
+/// Machines of a newcomer rarely use all of their memory.
+const MEMORY_PERCENT: u32 = 200;
 
 /// Who the hub is, if root starts it: the first of these that the system knows.
 const USERS: [&str; 2] = ["renkei", "nobody"];
@@ -30,6 +45,18 @@ enum Failed {
     Start(#[source] io::Error),
     #[error("the hub ended: {0}")]
     Ended(ExitStatus),
+    #[error("the agent ended: {0}")]
+    Agent(ExitStatus),
+    #[error("the hub's invitation is not understood")]
+    Invitation,
+    #[error(transparent)]
+    Site(#[from] FolderError),
+    #[error(transparent)]
+    Pick(#[from] PickError),
+    #[error("this computer cannot join its own hub")]
+    Join(#[from] JoinError),
+    #[error(transparent)]
+    Name(#[from] NotAName),
 }
 
 /// A user of the system.
@@ -45,13 +72,13 @@ pub fn run(settings: &UpSettings, output: Output) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return output.failure(&Failed::Start(error), exit::FAILED),
     };
-    match runtime.block_on(up(settings)) {
+    match runtime.block_on(up(settings, output)) {
         Ok(()) => exit::COMPLETE,
         Err(error) => output.failure(&error, exit::FAILED),
     }
 }
 
-async fn up(settings: &UpSettings) -> Result<(), Failed> {
+async fn up(settings: &UpSettings, output: Output) -> Result<(), Failed> {
     let folder = |source| Failed::Folder {
         path: settings.data.clone(),
         source,
@@ -74,19 +101,45 @@ async fn up(settings: &UpSettings) -> Result<(), Failed> {
         }
         give(&settings.data, user).map_err(folder)?;
     }
-    // Before the child is there: a Ctrl-C in between would leave it alone.
+    let site = DataFolder::new(&settings.data.join(SITE))?;
+    let joined = site.joined()?.is_some();
+    // Before a child is there: a Ctrl-C in between would leave it alone.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failed::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::Start)?;
-    let mut hub = start(settings, user).map_err(Failed::Start)?;
-    // Waiting for a child closes its standard input otherwise.
-    let _held = hub.stdin.take();
-    let status = loop {
-        tokio::select! {
-            status = hub.wait() => break status.map_err(Failed::Start)?,
-            _ = terminate.recv() => stop(&hub),
-            _ = interrupt.recv() => stop(&hub),
+    let mut hub = Role::start(hub(settings, user, joined)).map_err(Failed::Start)?;
+    let mut lines = hub.lines();
+    let mut agent: Option<Role> = None;
+    let mut stopping = false;
+    loop {
+        if stopping {
+            hub.stop();
+            agent.iter().for_each(Role::stop);
         }
-    };
+        tokio::select! {
+            line = lines.next_line() => match line {
+                Ok(Some(line)) => {
+                    if let Some(url) = heard(&line, &site, joined, output).await? {
+                        let started = Role::start(agent_of(settings, &site, &url));
+                        agent = Some(started.map_err(Failed::Start)?);
+                    }
+                }
+                // It says no more.
+                Ok(None) | Err(_) => break,
+            },
+            _ = terminate.recv() => stopping = true,
+            _ = interrupt.recv() => stopping = true,
+            status = ended(&mut agent), if !stopping => {
+                hub.stop();
+                hub.wait().await.map_err(Failed::Start)?;
+                return Err(Failed::Agent(status.map_err(Failed::Start)?));
+            }
+        }
+    }
+    let status = hub.wait().await.map_err(Failed::Start)?;
+    if let Some(agent) = &mut agent {
+        agent.stop();
+        agent.wait().await.map_err(Failed::Start)?;
+    }
     if status.success() {
         Ok(())
     } else {
@@ -94,31 +147,122 @@ async fn up(settings: &UpSettings) -> Result<(), Failed> {
     }
 }
 
-fn start(settings: &UpSettings, user: Option<User>) -> io::Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
+/// The hub has said something: tells people what is for them, joins if this computer is invited, and gives where the agent is to dial
+/// once it can.
+async fn heard(line: &str, site: &DataFolder, joined: bool, output: Output) -> Result<Option<String>, Failed> {
+    if let Some(invited) = line.strip_prefix(INVITED) {
+        let (url, token) = invited.split_once(' ').ok_or(Failed::Invitation)?;
+        let joining = Joining {
+            url: url.to_owned(),
+            token: token.parse().map_err(|_| Failed::Invitation)?,
+            name: own_name().or_else(|_| Name::try_from(LOCAL.to_owned()))?,
+            address: None,
+        };
+        let driver = pick(site, Pick::Auto, MEMORY_PERCENT)?;
+        return Ok(Some(renkei_site::join::join(site, joining, &*driver).await?.url));
+    }
+    // Whoever reads this may be gone; the hub serves all the same.
+    let _ = output.answer(format!("{line}\n").as_bytes());
+    let url = line.strip_prefix(TAKING_AGENTS).filter(|_| joined);
+    // The port may be another one than when it joined.
+    Ok(url.map(|url| format!("{}/agent/v1", url.replacen("https://", "wss://", 1))))
+}
+
+/// Never without an agent.
+async fn ended(agent: &mut Option<Role>) -> io::Result<ExitStatus> {
+    match agent {
+        Some(agent) => agent.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn hub(settings: &UpSettings, user: Option<User>, joined: bool) -> Command {
+    let mut command = Command::new(program());
+    // Beside the API's port, or any.
+    let beside = settings
+        .listen
+        .port()
+        .checked_add(1)
+        .filter(|port| *port > 1)
+        .unwrap_or(0);
     command
         .arg("serve")
         .arg("--database")
         .arg(database_in(&settings.data))
         .arg("--listen")
         .arg(settings.listen.to_string())
+        .arg("--agents")
+        .arg(SocketAddr::new(settings.listen.ip(), beside).to_string())
         .args(["--log", settings.log])
-        // This process holds the other end: when it is gone, however, the hub stops too.
-        .arg("--stop-with-stdin")
-        .stdin(Stdio::piped())
-        // Ctrl-C at the terminal comes to this process alone.
-        .process_group(0);
+        .stdout(Stdio::piped());
+    if !joined {
+        command.args(["--invite", LOCAL]);
+    }
     if let Some(User { id, group }) = user {
         command.uid(id).gid(group);
     }
-    command.spawn()
+    command
 }
 
-fn stop(hub: &Child) {
-    let pid = hub.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended by itself just now.
-        let _ = kill_process(pid, Signal::TERM);
+fn agent_of(settings: &UpSettings, site: &DataFolder, url: &str) -> Command {
+    let mut command = Command::new(program());
+    command
+        .arg("serve")
+        .arg("--site")
+        .arg(site.path())
+        .args(["--hub", url])
+        .args(["--memory-percent", &MEMORY_PERCENT.to_string()])
+        .args(["--log", settings.log]);
+    command
+}
+
+/// This one. If it cannot be said which that is, starting it tells so.
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_default()
+}
+
+/// A process that serves.
+struct Role {
+    child: Child,
+    /// It stops when this process is gone, however that comes: this is the other end of its standard input.
+    _held: Option<ChildStdin>,
+}
+
+impl Role {
+    fn start(mut command: Command) -> io::Result<Self> {
+        command
+            .arg("--stop-with-stdin")
+            .stdin(Stdio::piped())
+            // Ctrl-C at the terminal comes to this process alone.
+            .process_group(0);
+        let mut child = command.spawn()?;
+        // Waiting for a child closes its standard input otherwise.
+        let held = child.stdin.take();
+        Ok(Self { child, _held: held })
+    }
+
+    fn lines(&mut self) -> Lines<BufReader<Box<dyn AsyncRead + Unpin>>> {
+        let out: Box<dyn AsyncRead + Unpin> = match self.child.stdout.take() {
+            Some(out) => Box::new(out),
+            None => Box::new(tokio::io::empty()),
+        };
+        BufReader::new(out).lines()
+    }
+
+    fn stop(&self) {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself just now.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
     }
 }
 
@@ -161,7 +305,7 @@ fn closed_to(user: User, folder: &Path) -> Option<PathBuf> {
         .map(Path::to_path_buf)
 }
 
-/// The folder and the files in it belong to the hub's user; there are no folders in it.
+/// The folder and the files in it belong to the hub's user; the folder in it is the agent's.
 fn give(folder: &Path, user: User) -> io::Result<()> {
     chown(folder, Some(user.id), Some(user.group))?;
     for entry in std::fs::read_dir(folder)? {

@@ -87,7 +87,7 @@ fn hub(of: Of) -> Result<HubConfig, ConfigError> {
         ..HubConfig::over(database)
     };
     match (of.config, of.database) {
-        (Some(path), _) => Ok(read(path)?.hub),
+        (Some(path), _) => read(path.clone())?.hub.ok_or(ConfigError::NoHub { path }),
         (None, Some(database)) => Ok(over(database)),
         (None, None) => Ok(over(database_in(&data(of.data)?).to_string_lossy().into_owned())),
     }

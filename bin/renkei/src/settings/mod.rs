@@ -14,6 +14,8 @@ mod names;
 mod recall;
 #[cfg(feature = "hub")]
 mod serve;
+#[cfg(feature = "hub")]
+mod site;
 mod usage;
 mod verify;
 
@@ -28,6 +30,8 @@ pub use mscp::recalled_checkpoint;
 pub use recall::{Program, Recall, RecallError};
 #[cfg(feature = "hub")]
 pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings, database_in};
+#[cfg(feature = "hub")]
+pub use site::{JoinSettings, NotToJoin, SiteSettings, own_name};
 pub use usage::UsageError;
 
 use crate::arguments;
@@ -77,6 +81,9 @@ pub enum Settings {
     /// Serve everything on this machine.
     #[cfg(feature = "hub")]
     Up(UpSettings),
+    /// Become a host.
+    #[cfg(feature = "hub")]
+    Join(JoinSettings),
     /// Look after a hub.
     #[cfg(feature = "hub")]
     Admin(Box<AdminSettings>),
@@ -108,6 +115,8 @@ impl Settings {
             arguments::Command::Serve(typed) => Ok(Self::Serve(serve::serve(typed)?)),
             #[cfg(feature = "hub")]
             arguments::Command::Up(typed) => Ok(Self::Up(serve::up(typed)?)),
+            #[cfg(feature = "hub")]
+            arguments::Command::Join(typed) => Ok(Self::Join(site::join(typed)?)),
             #[cfg(feature = "hub")]
             arguments::Command::Admin(typed) => Ok(Self::Admin(Box::new(admin::settings(typed)?))),
             #[cfg(feature = "hub")]

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use renkei_hub::config::{AgentsConfig, DEFAULT_LISTEN, HubConfig};
 use serde::Deserialize;
 
+use renkei_types::name::Name;
+
+use super::site::{ALL, SiteConfig, SiteSettings};
 use crate::arguments::serve::{Log, Serve, Up};
 
 /// The folder for root.
@@ -16,8 +19,12 @@ const SYSTEM_DATA: &str = "/var/lib/renkei";
 /// What `renkei serve` is to do.
 #[derive(Clone, Debug)]
 pub struct ServeSettings {
-    /// The hub.
-    pub hub: HubConfig,
+    /// The hub, if it is one.
+    pub hub: Option<HubConfig>,
+    /// The site to which this computer is invited by its own hub.
+    pub invite: Option<Name>,
+    /// The host's agent, if it is one.
+    pub site: Option<SiteSettings>,
     /// What is logged.
     pub log: tracing::Level,
     /// Whether it ends with whoever started it.
@@ -63,6 +70,18 @@ pub enum ConfigError {
         /// Where and what.
         source: Box<toml::de::Error>,
     },
+    /// It has none of the tables.
+    #[error("`{}` has no table `[hub]` and none `[site]`: it is nothing to serve\nhint: docs/operators/renkei.toml shows every key", path.display())]
+    Nothing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is about a host only.
+    #[error("`{}` has no table `[hub]`", path.display())]
+    NoHub {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no folder for the data.
     #[error("there is no place for the data: neither XDG_DATA_HOME nor HOME is set\nhint: name one with `--data DIR`")]
     NoData,
@@ -72,21 +91,32 @@ pub enum ConfigError {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    pub hub: HubConfig,
+    pub hub: Option<HubConfig>,
+    pub site: Option<SiteConfig>,
 }
 
 /// The meaning of `renkei serve`.
 pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
-    let hub = match (typed.config, typed.database) {
-        (Some(path), _) => read(path)?.hub,
-        (None, database) => HubConfig {
-            listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
-            master_key: typed.master_key,
-            agents: typed.agents.map(|listen| AgentsConfig { listen, url: None }),
-            // clap asks for one of the two.
-            ..HubConfig::over(database.unwrap_or_default())
+    let File { hub, site } = match typed.config {
+        Some(path) => match read(path.clone())? {
+            File { hub: None, site: None } => return Err(ConfigError::Nothing { path }),
+            roles => roles,
+        },
+        // clap asks for one of the two.
+        None => File {
+            hub: typed.database.map(|database| HubConfig {
+                listen: typed.listen.unwrap_or(DEFAULT_LISTEN),
+                master_key: typed.master_key,
+                agents: typed.agents.map(|listen| AgentsConfig { listen, url: None }),
+                ..HubConfig::over(database)
+            }),
+            site: typed.site.map(|data| SiteConfig {
+                memory_percent: typed.memory_percent.unwrap_or(ALL),
+                ..SiteConfig::in_folder(data)
+            }),
         },
     };
+    let url = typed.hub;
     let stop_with_stdin = if typed.stop_with_stdin {
         StopWithStdin::Yes
     } else {
@@ -94,6 +124,8 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
     };
     Ok(ServeSettings {
         hub,
+        invite: typed.invite,
+        site: site.map(|config| SiteSettings { config, url }),
         log: level(typed.log),
         stop_with_stdin,
     })
@@ -114,8 +146,14 @@ pub(super) fn data(typed: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
         // The hub may be in another folder.
         Some(data) => std::path::absolute(&data).unwrap_or(data),
         None if rustix::process::geteuid().is_root() => PathBuf::from(SYSTEM_DATA),
-        None => data_home(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")).ok_or(ConfigError::NoData)?,
+        None => in_data_home("renkei")?,
     })
+}
+
+/// A folder in the user's data folder.
+pub(super) fn in_data_home(name: &str) -> Result<PathBuf, ConfigError> {
+    let found = data_home(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"), name);
+    found.ok_or(ConfigError::NoData)
 }
 
 /// The database of `renkei up` in its folder.
@@ -126,11 +164,11 @@ pub fn database_in(data: &Path) -> OsString {
 }
 
 /// As the XDG base directory specification says: a relative path counts as none.
-fn data_home(data_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+fn data_home(data_home: Option<OsString>, home: Option<OsString>, name: &str) -> Option<PathBuf> {
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let own = data_home.and_then(absolute);
     let base = own.or_else(|| home.and_then(absolute).map(|home| home.join(".local/share")))?;
-    Some(base.join("renkei"))
+    Some(base.join(name))
 }
 
 pub(super) fn read(path: PathBuf) -> Result<File, ConfigError> {
@@ -171,14 +209,15 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_it() {
         let error = toml::from_str::<File>("[hub]\ndatabase = \"sqlite:x\"\ndatabse = 1\n").unwrap_err();
         assert!(error.to_string().contains("databse"), "{error}");
-        assert!(toml::from_str::<File>("[hub]\ndatabase = \"sqlite:x\"\n[site]\n").is_err());
+        assert!(toml::from_str::<File>("[hub]\ndatabase = \"sqlite:x\"\n[sites]\n").is_err());
+        assert!(toml::from_str::<File>("[site]\ndata = \"x\"\ndrive = \"fake\"\n").is_err());
     }
 
     #[test]
     fn the_sample_is_understood_and_shows_every_key() {
         let sample = include_str!("../../../../docs/operators/renkei.toml");
         let file: File = toml::from_str(sample).unwrap();
-        assert_eq!(file.hub.listen, DEFAULT_LISTEN);
+        assert_eq!(file.hub.unwrap().listen, DEFAULT_LISTEN);
         // What stands in comments is understood as well.
         let whole: String = sample
             .replace("# master_key =", "master_key =")
@@ -187,10 +226,16 @@ mod tests {
             .replace("# key =", "key =")
             .replace("# [hub.agents]", "[hub.agents]")
             .replace("# listen =", "listen =")
-            .replace("# url =", "url =");
+            .replace("# url =", "url =")
+            .replace("# [site]", "[site]")
+            .replace("# data =", "data =")
+            .replace("# driver =", "driver =")
+            .replace("# memory_percent =", "memory_percent =");
         let file: File = toml::from_str(&whole).unwrap();
-        assert!(file.hub.tls.is_some() && file.hub.master_key.is_some());
-        let agents = file.hub.agents.unwrap();
+        assert_eq!(file.site, Some(SiteConfig::in_folder("/var/lib/renkei-site".into())));
+        let hub = file.hub.unwrap();
+        assert!(hub.tls.is_some() && hub.master_key.is_some());
+        let agents = hub.agents.unwrap();
         assert_eq!(agents.listen, DEFAULT_AGENTS);
         assert!(agents.url.is_some());
     }
@@ -199,14 +244,17 @@ mod tests {
     fn data_lie_in_the_users_data_folder() {
         let some = |path: &str| Some(OsString::from(path));
         assert_eq!(
-            data_home(None, some("/home/a")),
+            data_home(None, some("/home/a"), "renkei"),
             Some("/home/a/.local/share/renkei".into())
         );
-        assert_eq!(data_home(some("/d"), some("/home/a")), Some("/d/renkei".into()));
         assert_eq!(
-            data_home(some("d"), some("/home/a")),
+            data_home(some("/d"), some("/home/a"), "renkei"),
+            Some("/d/renkei".into())
+        );
+        assert_eq!(
+            data_home(some("d"), some("/home/a"), "renkei"),
             Some("/home/a/.local/share/renkei".into())
         );
-        assert_eq!(data_home(None, None), None);
+        assert_eq!(data_home(None, None, "renkei"), None);
     }
 }

@@ -58,4 +58,8 @@ pub enum UsageError {
     #[cfg(feature = "hub")]
     #[error(transparent)]
     Config(#[from] super::ConfigError),
+    /// How this computer joins.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Join(#[from] super::NotToJoin),
 }

@@ -5,6 +5,7 @@ mod admin;
 mod catalog;
 mod follow;
 mod networks;
+mod host;
 mod nouns;
 mod people;
 mod sessions;

@@ -84,6 +84,13 @@ impl Hub {
         self.up = Some(up);
     }
 
+    /// Ends it, and gives what it has left.
+    pub fn into_data(mut self) -> TempDir {
+        self.stop();
+        let empty = tempfile::tempdir().expect("a directory");
+        std::mem::replace(&mut self.data, empty)
+    }
+
     /// Where its data are.
     pub fn data(&self) -> &std::path::Path {
         self.data.path()

@@ -65,7 +65,9 @@ impl Shown {
         let made = self.authority.listener(&self.names, now);
         let (certificate, key) = made.map_err(|error| crate::problem::chain(&error))?;
         let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| error.to_string())?;
-        Ok(Arc::new(CertifiedKey::new(vec![certificate], key)))
+        // Who asks to join knows the authority by its hash only, and has to see it.
+        let chain = vec![certificate, self.authority.der().clone()];
+        Ok(Arc::new(CertifiedKey::new(chain, key)))
     }
 }
 

@@ -11,6 +11,7 @@ use renkei_types::event::{Doer, Event};
 use renkei_types::host::{Host, HostSettings, HostState};
 use renkei_types::id::{HostId, ProjectId, SiteId};
 use renkei_types::join::{Invited, Join, JoinToken, Joined};
+use renkei_types::name::Name;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::site::Site;
 use serde_json::{Value, json};
@@ -93,6 +94,40 @@ impl App {
             command,
             expires: invitation.expires,
         })))
+    }
+
+    /// Invites the computer on which the hub itself runs to the site with this name, which is made if it is not there. Nobody asks for
+    /// this but whoever starts the hub: gives where to join, and the token.
+    ///
+    /// # Errors
+    ///
+    /// When this hub takes no agents, or the database cannot be written.
+    pub async fn invite_own(&self, name: &Name, now: Timestamp) -> Result<(String, JoinToken), Problem> {
+        let url = self.agents_url()?.to_owned();
+        let token = self.join_token(now).await?;
+        for _ in 0..TRIES {
+            let mut batch = Batch::new();
+            let found = self.find::<Site>("name", &name.folded()).await?;
+            let site = found.map_or_else(
+                || own_site(&mut batch, name, self.draw(now), now),
+                |found| found.value.id,
+            );
+            batch.insert(&Invitation {
+                id: self.draw(now),
+                site,
+                secret_hash: hash(&token),
+                expires: now + LASTS,
+                used: None,
+                key_hash: None,
+            });
+            match self.store.state.commit(batch).await {
+                Ok(()) => return Ok((url, token)),
+                // Another hub over the same database was first.
+                Err(CommitError::Taken { .. }) => {}
+                Err(error) => return Err(crate::problem::commit(&error)),
+            }
+        }
+        Err(Problem::new(ProblemKind::Unavailable, "others keep changing the same things").hint("try again"))
     }
 
     async fn join_token(&self, now: Timestamp) -> Result<JoinToken, Problem> {
@@ -209,6 +244,34 @@ impl App {
             url: format!("{}/agent/v1", url.replacen("https://", "wss://", 1)),
         })
     }
+}
+
+/// The hub makes it by itself.
+fn own_site(batch: &mut Batch, name: &Name, id: uuid::Uuid, now: Timestamp) -> SiteId {
+    let site = Site {
+        id: SiteId(id),
+        name: name.clone(),
+        description: "the computer on which the hub runs".to_owned(),
+        operators: Default::default(),
+        gateway: None,
+        recovery: None,
+        created: now,
+    };
+    batch.insert(&site);
+    batch.append(Event {
+        id: 0,
+        at: now,
+        by: Doer::default(),
+        action: "site:create".to_owned(),
+        noun: SiteId::NOUN.to_owned(),
+        object: id,
+        object_name: name.to_string(),
+        project: None,
+        organization: None,
+        before: None,
+        after: serde_json::to_value(&site).ok(),
+    });
+    site.id
 }
 
 /// What is kept of a token: with 256 random bits there is nothing to guess.
