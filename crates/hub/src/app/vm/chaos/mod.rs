@@ -1,5 +1,7 @@
 //! Machines whose hosts are told and report in any order, some things late, some twice, some never: what holds whatever happens.
 
+mod host;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,94 +9,17 @@ use renkei_store::noun::manifest::Entry;
 use renkei_store::noun::vm::{Placing, VmRow};
 use renkei_types::agent::{MachineSeen, Part};
 use renkei_types::id::{HostId, VmId};
-use renkei_types::operation::{Generation, Operation, OperationState};
-use renkei_types::vm::{Fault, Meant, Power, Vm, VmState};
+use renkei_types::operation::{Operation, OperationState};
+use renkei_types::vm::{Meant, Power, Vm, VmState};
 use uuid::Uuid;
 
+use self::host::{Dice, Host};
 use super::deadline::give_up;
 use super::outcome::{Outcome, bury, ended, insist, mean, placed};
 use super::seen::{Heard, report};
 use super::trial::{machine, operation};
 use super::verb::Verb;
 use crate::app::manifest;
-
-/// splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    fn one_in(&mut self, of: u64) -> bool {
-        self.below(of) == 0
-    }
-}
-
-/// What a host was told, and what it has.
-#[derive(Clone, Default)]
-struct Host {
-    told: Option<(Entry, Meant)>,
-    there: bool,
-    power: Option<Power>,
-    /// The latest generation that was so, and as what.
-    so: (Generation, Option<Part>),
-    fault: Option<Fault>,
-}
-
-impl Host {
-    fn seen(&self, vm: VmId) -> MachineSeen {
-        MachineSeen {
-            id: vm,
-            generation: self.so.0,
-            part: self.so.1.unwrap_or(Part::Run),
-            there: self.there,
-            project: renkei_types::id::ProjectId(Uuid::nil()),
-            name: "m".to_owned(),
-            power: self.power.unwrap_or(Power::Off),
-            doing: None,
-            progress: 0,
-            fault: self.fault.clone(),
-            addresses: BTreeMap::new(),
-            saved: None,
-            known: self.told.is_some(),
-            record: None,
-        }
-    }
-
-    /// Makes what it was told so, or says why not.
-    fn act(&mut self, dice: &mut Dice, sick: bool) {
-        let Some((entry, meant)) = self.told.clone() else {
-            return;
-        };
-        if self.so == (entry.generation, Some(entry.part)) {
-            return;
-        }
-        let tried = self.fault.as_ref().map(|fault| fault.generation) == Some(entry.generation);
-        // What takes away is tried until it is so.
-        if tried && entry.part != Part::Gone {
-            return;
-        }
-        if sick && dice.one_in(8) {
-            let message = "no".to_owned();
-            self.fault = Some(Fault {
-                generation: entry.generation,
-                message,
-            });
-            return;
-        }
-        match entry.part {
-            Part::Run => (self.there, self.power) = (true, Some(meant.power)),
-            Part::Keep => self.power = Some(Power::Off),
-            Part::Gone => (self.there, self.power) = (false, None),
-        }
-        self.fault = None;
-        self.so = (entry.generation, Some(entry.part));
-    }
-}
 
 struct World {
     row: Option<VmRow>,
