@@ -89,7 +89,7 @@ impl App {
         self.extend_project(&mut draft, seen.project).await?;
         let name = self.name_of_adopted(&seen, adopt).await?;
         let adapters = self
-            .plug(&mut draft, (asked, &host.value, &seen), &record.adapters)
+            .plug_again(&mut draft, (asked, &host.value, &seen), &record.adapters)
             .await?;
         let template = self.template_of_record(&record.source).await?;
         let row = adopted((&host.value, &seen, record), (name, adapters), template.as_ref(), asked);
@@ -169,7 +169,7 @@ impl App {
     }
 
     /// Its adapters, with the addresses that they had.
-    async fn plug(
+    async fn plug_again(
         &self,
         draft: &mut Draft,
         (asked, host, seen): (&Asked, &Host, &MachineSeen),
