@@ -18,7 +18,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Where the two meet that must not know one another; nothing depends on it.
     (
         "renkei-simulator",
-        &["renkei-hub", "renkei-site", "renkei-host", "renkei-store", "renkei-policy"],
+        &[
+            "renkei-hub",
+            "renkei-site",
+            "renkei-host",
+            "renkei-store",
+            "renkei-policy",
+        ],
     ),
     ("xtask", &["renkei-testkit"]),
 ];

@@ -6,10 +6,10 @@
 pub mod acl;
 pub mod amount;
 pub mod audit;
-pub mod host;
-pub mod image;
 pub mod dnat;
 pub mod global_ip;
+pub mod host;
+pub mod image;
 pub mod lease;
 pub mod member;
 pub mod moment;

@@ -156,8 +156,7 @@ impl Hub {
 
     /// Takes away what is at `path`: as it was when the person said yes, and not otherwise.
     pub async fn destroy<N: Noun>(&self, path: &str, destroys: Destroys, done: &'static str) -> Result<u8, Failure> {
-        self.destroy_by::<N>((path, Change::delete(path)), destroys, done)
-            .await
+        self.destroy_by::<N>((path, Change::delete(path)), destroys, done).await
     }
 
     /// The same for what is not shown where it is taken away.

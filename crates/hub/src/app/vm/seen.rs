@@ -57,11 +57,14 @@ pub fn is_gone(entry: &Entry, seen: &MachineSeen) -> bool {
 
 fn run(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) -> Outcome {
     let (vm, seen) = (&row.vm, heard.seen);
-    if seen.generation > vm.meant.generation || vm.host != Some(heard.host) {
+    if vm.host != Some(heard.host) {
         return Outcome::same(row);
     }
     if is_lost(vm, seen) {
         return lose(row, open, heard.host, now);
+    }
+    if seen.generation > vm.meant.generation {
+        return Outcome::same(row);
     }
     let mut row = row.clone();
     // A host to which a machine moves, or came back, has its own or an older past with it.
@@ -92,11 +95,15 @@ fn run(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) 
     }
 }
 
-/// Whether the host that is to run a machine does not have it any more. A host that never heard of it says generation 0: it destroyed
-/// it in a past of which this database knows nothing.
+/// Whether the host that is to run a machine does not have it any more. A host that never heard of it says generation 0, since it
+/// destroyed it in a past of which this database knows nothing; that it cannot make so what is meant now shows that it was told.
 fn is_lost(vm: &Vm, seen: &MachineSeen) -> bool {
-    let fresh = seen.generation >= vm.seen.generation || seen.generation.0 == 0;
-    vm.made && vm.leaving.is_none() && seen.part == Part::Run && !seen.there && fresh
+    let told = seen
+        .fault
+        .as_ref()
+        .is_some_and(|fault| fault.generation == vm.meant.generation);
+    let fresh = seen.generation.0 > 0 && seen.generation >= vm.seen.generation;
+    vm.made && vm.leaving.is_none() && seen.part == Part::Run && !seen.there && (fresh || told)
 }
 
 /// Nothing can be done with it until a person has decided.
