@@ -103,6 +103,15 @@ fn differs(world: &World, row: &VmRow) -> Option<String> {
     let Some(machine) = host.fake.truth().remove(&vm.id) else {
         return Some("its host does not have it".to_owned());
     };
+    // What was set back may mean another size than the running machine has. It is not stopped for that; a person decides.
+    let refused = vm
+        .seen
+        .fault
+        .as_ref()
+        .is_some_and(|fault| fault.generation == vm.meant.generation);
+    if world.set_back && refused {
+        return None;
+    }
     if vm.seen.generation != vm.meant.generation {
         return Some(format!(
             "generation {} is seen, {} is meant",

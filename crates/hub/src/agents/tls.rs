@@ -29,9 +29,7 @@ pub(super) fn acceptor(authority: Arc<Authority>, names: Vec<String>) -> Result<
         made: Mutex::new(None),
     };
     // What cannot be made is told now, not to the first agent.
-    shown
-        .fresh(Timestamp::now())
-        .map_err(|why| ServeError::Authority(why))?;
+    shown.fresh(Timestamp::now()).map_err(ServeError::Authority)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?

@@ -145,7 +145,7 @@ mod tests {
         );
         let made = done(trial.app.create_preset(&admin, small()).await).value;
         let seen = trial.app.presets(&ann, None, &first_page()).await.unwrap().items;
-        assert_eq!(seen, [made.clone()]);
+        assert_eq!(seen, std::slice::from_ref(&made));
         let larger = PresetPatch {
             vcpus: Some(2),
             ..PresetPatch::default()

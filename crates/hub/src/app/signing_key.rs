@@ -28,11 +28,14 @@ const TRUSTED: Duration = Duration::from_secs(10);
 /// The noun, in events.
 const NOUN: &str = "signing_key";
 
+/// When a public key was read, and the key.
+type Cached = (Instant, Arc<[u8]>);
+
 /// What a hub has read of the keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     signs: Mutex<Option<(Instant, Arc<SigningKey>)>>,
-    public: Mutex<HashMap<Uuid, (Instant, Arc<[u8]>)>>,
+    public: Mutex<HashMap<Uuid, Cached>>,
 }
 
 impl App {

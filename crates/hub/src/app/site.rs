@@ -143,14 +143,16 @@ impl App {
             }
             .delete(&mut draft, &quota)?;
         }
-        for left in [
+        if let Some(left) = [
             self.first_at::<Segment>(id).await?,
             self.first_at::<GlobalIp>(id).await?,
-        ] {
-            if let Some(left) = left {
-                let title = format!("site `{}` still has {left}", old.value.name);
-                return Err(Problem::new(ProblemKind::Conflict, title).hint("delete first what is at the site"));
-            }
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        {
+            let title = format!("site `{}` still has {left}", old.value.name);
+            return Err(Problem::new(ProblemKind::Conflict, title).hint("delete first what is at the site"));
         }
         draft.delete(&old);
         Ok(draft.answer(()))

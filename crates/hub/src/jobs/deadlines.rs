@@ -77,9 +77,9 @@ impl Hosts {
     /// A host that the machine needs and that is not connected.
     async fn silent(&mut self, app: &App, row: &VmRow, now: Timestamp) -> Result<Option<String>, Problem> {
         for host in [row.vm.host, row.vm.leaving].into_iter().flatten() {
-            if !self.0.contains_key(&host) {
+            if let std::collections::hash_map::Entry::Vacant(e) = self.0.entry(host) {
                 let name = name_if_silent(app, host, now).await?;
-                self.0.insert(host, name);
+                e.insert(name);
             }
             if let Some(Some(name)) = self.0.get(&host) {
                 return Ok(Some(name.clone()));

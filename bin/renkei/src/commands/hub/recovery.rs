@@ -47,8 +47,7 @@ fn told(difference: &Difference) -> String {
         "in recovery since {}: {}",
         table::time(difference.recovery.since),
         difference.recovery.reason
-    ))
-    .to_string();
+    ));
     text.push('\n');
     let waits = |host: &&HostListing| !host.listed && !host.fenced;
     let waited: Vec<String> = difference.hosts.iter().filter(waits).map(called).collect();

@@ -239,9 +239,8 @@ impl App {
         let Some(site) = segment.value.site() else {
             return Err(super::missing(SegmentId::NOUN, segment.value.id.0));
         };
-        let address = match self.global_ip_at(site, from).await? {
-            Some(address) => address,
-            None => return Err(self.not_of_this_site(site, from).await?),
+        let Some(address) = self.global_ip_at(site, from).await? else {
+            return Err(self.not_of_this_site(site, from).await?);
         };
         self.leads_nowhere_else(&address.value, old).await?;
         match address.value.project {

@@ -344,7 +344,7 @@ async fn what_cannot_be_adopted_says_why() {
     let (second, orphan) = (stray(project, "STRAY"), stray(ProjectId(Uuid::now_v7()), "orphan"));
     let ids = [first.id, second.id, bare.id, orphan.id];
     tell(&trial, host, |contact| {
-        contact.unknown = vec![first, second, bare, orphan]
+        contact.unknown = vec![first, second, bare, orphan];
     })
     .await;
     let adopt = async |id, name: Option<&str>| {

@@ -179,7 +179,7 @@ impl App {
         let mut segments: BTreeMap<SegmentId, Stored<Segment>> = BTreeMap::new();
         let mut plugged = Vec::with_capacity(adapters.len());
         for adapter in adapters {
-            if !segments.contains_key(&adapter.segment) {
+            if let std::collections::btree_map::Entry::Vacant(e) = segments.entry(adapter.segment) {
                 let found = self.store.state.get::<Segment>(adapter.segment.0).await;
                 let found = found.map_err(|error| crate::app::state(&error))?;
                 let own = |segment: &Stored<Segment>| {
@@ -193,7 +193,7 @@ impl App {
                     let problem = Problem::new(ProblemKind::Conflict, problem);
                     return Err(problem.hint("save what is on its disk by hand; then let it be destroyed"));
                 };
-                segments.insert(adapter.segment, segment);
+                e.insert(segment);
             }
             let v4 = adapter.addresses.iter().copied().find(IpAddr::is_ipv4);
             let mut addresses = Vec::new();

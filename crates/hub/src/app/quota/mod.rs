@@ -125,7 +125,7 @@ impl App {
                     } else {
                         called
                     },
-                    ..old.value.clone()
+                    ..old.value
                 };
                 recorded.change(&mut draft, &old, new)?
             }

@@ -125,10 +125,7 @@ fn what_is_seen_becomes_what_is_meant_and_a_tombstone_stays_one() {
     assert_eq!(manifests, expected);
     let mut buried = old;
     buried.vm.meant.tombstone = true;
-    let here = Seen {
-        host: host(1),
-        ..later.clone()
-    };
+    let here = Seen { host: host(1), ..later };
     let Mended { row: new, manifests } = compare::mend(&buried, &here, SINCE);
     assert!(new.vm.meant.tombstone);
     assert_eq!(manifests, [(host(1), (machine(1), Change::Gone(Generation(10))))]);

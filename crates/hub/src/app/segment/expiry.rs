@@ -114,15 +114,15 @@ mod tests {
         let host = net.gateway().await;
         let segment = net.segment("lab").await;
         net.address("203.0.113.7").await;
-        let end = Some(asked.now + SignedDuration::from_hours(1));
+        let end = asked.now + SignedDuration::from_hours(1);
         let ends = NewAcl {
-            expires: end,
+            expires: Some(end),
             ..rule("0.0.0.0/0", "10.15.0.2")
         };
         let acl = done(app.create_acl(&asked, segment.id, ends).await).value;
         let stays = done(app.create_acl(&asked, segment.id, rule("0.0.0.0/0", "10.15.0.3")).await).value;
         let leads = NewDnat {
-            expires: end,
+            expires: Some(end),
             ..mapping("203.0.113.7", segment.id, "10.15.0.2")
         };
         let dnat = done(app.create_dnat(&asked, net.project, leads).await).value;
@@ -131,7 +131,7 @@ mod tests {
         let intent = app.segment_intent(segment.id, later).await.unwrap().unwrap();
         assert_eq!(intent.acls.keys().collect::<Vec<_>>(), [&stays.id]);
         assert!(intent.dnats.is_empty());
-        assert_eq!(app.expire_rules(asked.now).await.unwrap(), end.unwrap());
+        assert_eq!(app.expire_rules(asked.now).await.unwrap(), end);
         assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(4));
         assert_eq!(app.expire_rules(later).await.unwrap(), Timestamp::MAX);
         assert_eq!(net.now(segment.id).await.unwrap().generation, Generation(5));
