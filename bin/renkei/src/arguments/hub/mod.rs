@@ -24,6 +24,7 @@ pub mod site;
 pub mod template;
 pub mod token;
 pub mod user;
+pub mod vm;
 
 use clap::{Args, Subcommand};
 
@@ -62,6 +63,8 @@ pub enum HubCommand {
     Site(Noun<site::Verb>),
     /// Hosts: computers of a site that run machines
     Host(Noun<host::Verb>),
+    /// Machines
+    Vm(Noun<vm::Verb>),
     /// Templates: what machines can be made from
     Template(Noun<template::Verb>),
     /// Presets: sizes of machines

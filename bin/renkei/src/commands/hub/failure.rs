@@ -58,6 +58,14 @@ pub enum Failure {
         /// Why.
         source: Cause,
     },
+    /// A file whose text is to be sent.
+    #[error("cannot read `{}` as text", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A name that nothing has.
     #[error("there is no {noun} `{name}`, or you may not see it\nhint: `renkei {command} list` shows what there is")]
     Missing {
@@ -130,6 +138,7 @@ impl Failure {
             Self::Silent { .. } => "silent",
             Self::Answer { .. } => "not-understood",
             Self::NotSignedIn(_) => "unauthenticated",
+            Self::File { .. } => "file",
             Self::Missing { .. } => "not-found",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Unconfirmed(_) | Self::Declined => "unconfirmed",

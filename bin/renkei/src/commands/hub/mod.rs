@@ -31,6 +31,7 @@ mod template;
 mod token;
 mod transport;
 mod user;
+mod vm;
 
 use jiff::Timestamp;
 use renkei_types::printable::terminal_safe_json;
@@ -111,6 +112,7 @@ async fn carry_out(settings: HubSettings) -> Result<u8, Failure> {
         Task::Token(verb) => token::run(&hub, verb).await,
         Task::Site(verb) => site::run(&hub, verb).await,
         Task::Host(verb) => host::run(&hub, verb).await,
+        Task::Vm(verb) => vm::run(&hub, verb).await,
         Task::Template(verb) => template::run(&hub, verb).await,
         Task::Preset(verb) => preset::run(&hub, verb).await,
         Task::Image(verb) => image::run(&hub, verb).await,

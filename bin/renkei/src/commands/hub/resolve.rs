@@ -1,7 +1,7 @@
 //! From a name that a person typed to the id that the API wants.
 
 use renkei_types::id::{
-    HostId, ImageId, OrganizationId, PresetId, ProjectId, SegmentId, SiteId, TemplateId, TokenId, UserId,
+    HostId, ImageId, OrganizationId, PresetId, ProjectId, SegmentId, SiteId, TemplateId, TokenId, UserId, VmId,
 };
 use renkei_types::problem::ProblemKind;
 use serde_json::Value;
@@ -27,6 +27,8 @@ pub enum Collection {
     Hosts,
     /// Machines that a host has and nobody knows of; they have no list of their own.
     Unknown,
+    /// Machines, whose names mean something in a project only; one that is there once is found by it.
+    Vms,
     /// Templates, by their names for programs.
     Templates,
     /// Presets.
@@ -47,6 +49,7 @@ impl Collection {
             Self::Tokens => "/tokens",
             Self::Sites => "/sites",
             Self::Hosts | Self::Unknown => "/hosts",
+            Self::Vms => "/vms",
             Self::Templates => "/templates",
             Self::Presets => "/presets",
             Self::Images => "/images",
@@ -64,6 +67,7 @@ impl Collection {
             Self::Sites => SiteId::NOUN,
             Self::Hosts => HostId::NOUN,
             Self::Unknown => "unknown machine",
+            Self::Vms => VmId::NOUN,
             Self::Templates => TemplateId::NOUN,
             Self::Presets => PresetId::NOUN,
             Self::Images => ImageId::NOUN,

@@ -15,7 +15,7 @@ use super::{Settings, UsageError};
 use crate::arguments::hub::{
     At, HubCommand, Noun, acl, audit, dnat, global_ip, host, image, lease, member, operation, organization,
 };
-use crate::arguments::hub::{preset, project, quota, segment, session, site, template, token, user};
+use crate::arguments::hub::{preset, project, quota, segment, session, site, template, token, user, vm};
 use crate::printer::{Form, Output};
 
 /// A command, and the hub that it is about.
@@ -58,6 +58,8 @@ pub enum Task {
     Site(site::Verb),
     /// With hosts.
     Host(host::Verb),
+    /// With machines.
+    Vm(vm::Verb),
     /// With templates.
     Template(template::Verb),
     /// With presets.
@@ -116,6 +118,7 @@ pub fn settings(command: HubCommand) -> Result<Settings, UsageError> {
         HubCommand::Token(noun) => split(noun, Task::Token),
         HubCommand::Site(noun) => split(noun, Task::Site),
         HubCommand::Host(noun) => split(noun, Task::Host),
+        HubCommand::Vm(noun) => split(noun, Task::Vm),
         HubCommand::Template(noun) => split(noun, Task::Template),
         HubCommand::Preset(noun) => split(noun, Task::Preset),
         HubCommand::Image(noun) => split(noun, Task::Image),

@@ -62,6 +62,16 @@ impl App {
             let problem = Problem::new(ProblemKind::Invalid, "nothing is asked to be changed");
             return Err(problem.hint("name at least one of name, size, disks_gib, adapters and service_level"));
         }
+        // What makes no sense is told first: it would not make more when the machine is off.
+        if let Some(size) = &patch.size {
+            self.sized(size).await?;
+        }
+        if let Some(sizes) = &patch.disks_gib {
+            disks("disks_gib", sizes)?;
+        }
+        if let Some(name) = &patch.name {
+            vm_name(name)?;
+        }
         // A machine may be renamed wherever it may be cloned: nothing else is being done with it.
         let verb = if renames { Verb::Clone } else { Verb::Reconfigure };
         target.for_verb(asked, verb)?;

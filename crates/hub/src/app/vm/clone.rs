@@ -44,17 +44,19 @@ impl App {
             mut work,
         } = self.target(asked, Action::VmWrite, id).await?;
         let open = open.as_ref();
+        // What makes no sense is told first: it would not make more when the machine is off.
+        let name = vm_name(&new.name)?;
+        let sized = match &new.size {
+            Some(size) => Some(self.sized(size).await?),
+            None => None,
+        };
         allowed(&row, open.map(|open| &open.value), Verb::Clone)?;
         let source = row.vm.clone();
         if !matches!(source.state(), VmState::Stopped | VmState::Deallocated) {
             let title = format!("machine `{}` is {}: it must be stopped", source.name, source.state());
             return Err(Problem::new(ProblemKind::Conflict, title).hint("shut it down first"));
         }
-        let name = vm_name(&new.name)?;
-        let sized = match &new.size {
-            Some(size) => self.sized(size).await?,
-            None => Sized::of(&source.meant.shape),
-        };
+        let sized = sized.unwrap_or_else(|| Sized::of(&source.meant.shape));
         let level = new.service_level.unwrap_or(source.meant.shape.service_level);
         let shape = sized.shape(source.meant.shape.disks.clone(), level);
         let same = source.meant.adapters.iter().map(|adapter| NewAdapter {
