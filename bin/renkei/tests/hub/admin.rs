@@ -92,6 +92,8 @@ fn a_backup_of_a_running_hub_makes_another_hub() {
     assert!(plan.contains("would restore it into"), "{plan}");
     let told = done(&[&["restore", text(&file)], &into[..]].concat());
     assert!(told.contains("epoch 2 begins") && told.contains(" holds"), "{told}");
+    // What is sealed needs the key that it was sealed with: it is not in a backup.
+    std::fs::copy(data.join("master.key"), other.path().join("master.key")).unwrap();
     let hub = Hub::over(other);
     let person = hub.person();
     person.done_with(&["login", "-u", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -139,6 +141,7 @@ fn a_hub_moves_from_sqlite_to_postgres() {
     done(&[&["backup", text(&back)], &of[..]].concat());
     let data = TempDir::new().unwrap();
     done(&["restore", text(&back), "--data", text(data.path())]);
+    std::fs::copy(&key, data.path().join("master.key")).unwrap();
     let hub = Hub::over(data);
     let person = hub.person();
     person.done_with(&["login", "-u", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
