@@ -26,6 +26,15 @@ use self::world::{CALM, STORM, World};
 /// From one look at what is not yet so to the next.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Whether the database is set back to an earlier state now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// Never.
+    GoesOn,
+    /// Now and then.
+    IsSetBack,
+}
+
 /// A run and how it ended.
 #[derive(Debug)]
 pub struct Run {
@@ -38,8 +47,8 @@ pub struct Run {
 }
 
 /// Lets a storm pass over a world, and looks what is left.
-pub fn run(seed: u64, detail: Detail) -> Run {
-    match World::new(seed, detail) {
+pub fn run(seed: u64, detail: Detail, database: Database) -> Run {
+    match World::new(seed, detail, database) {
         Ok(mut world) => {
             let outcome = weather(&mut world);
             let trace = world.trace;

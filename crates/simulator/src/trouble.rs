@@ -6,6 +6,7 @@ use renkei_host::fake::{Does, Rule};
 use renkei_host::{Act, Driver as _, Step, Verb};
 use renkei_types::vm::Power;
 
+use crate::Database;
 use crate::host::Host;
 use crate::world::{HOSTS, HUBS, Happening, World};
 
@@ -91,7 +92,7 @@ impl Trouble {
             }
             Self::SetAside => {
                 // Once: what is put back should be old.
-                if world.aside.is_none() && world.dice.chance(300) {
+                if world.database == Database::IsSetBack && world.aside.is_none() && world.dice.chance(300) {
                     world.aside = world.store.set_aside();
                     world.note("the database is copied");
                 }

@@ -12,6 +12,7 @@ use renkei_types::id::HostId;
 use renkei_types::site::Site;
 use uuid::Uuid;
 
+use crate::Database;
 use crate::client::{Client, SITE};
 use crate::dice::Dice;
 use crate::host::{Host, Steps};
@@ -79,6 +80,7 @@ pub struct World {
     pub(crate) steps: Steps,
     pub(crate) aside: Option<Aside>,
     pub(crate) set_back: bool,
+    pub(crate) database: Database,
     /// Whether things go wrong.
     pub(crate) storm: bool,
     lives: BTreeMap<(bool, usize), u64>,
@@ -88,7 +90,7 @@ pub struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(seed: u64, detail: Detail) -> Result<Self, Died> {
+    pub fn new(seed: u64, detail: Detail, database: Database) -> Result<Self, Died> {
         let (clock, mut dice, steps) = (Clock::new(), Dice::new(seed), Steps::default());
         let time = clock.clone();
         let faults = Faults {
@@ -118,6 +120,7 @@ impl World {
             steps,
             aside: None,
             set_back: false,
+            database,
             storm: true,
             lives: BTreeMap::new(),
             wires: BTreeMap::new(),

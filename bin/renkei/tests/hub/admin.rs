@@ -94,6 +94,7 @@ fn a_backup_of_a_running_hub_makes_another_hub() {
     assert!(told.contains("epoch 2 begins") && told.contains(" holds"), "{told}");
     // What is sealed needs the key that it was sealed with: it is not in a backup.
     std::fs::copy(data.join("master.key"), other.path().join("master.key")).unwrap();
+    bring_site(&data, other.path());
     let hub = Hub::over(other);
     let person = hub.person();
     person.done_with(&["login", "-u", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -142,6 +143,7 @@ fn a_hub_moves_from_sqlite_to_postgres() {
     let data = TempDir::new().unwrap();
     done(&["restore", text(&back), "--data", text(data.path())]);
     std::fs::copy(&key, data.path().join("master.key")).unwrap();
+    bring_site(key.parent().unwrap(), data.path());
     let hub = Hub::over(data);
     let person = hub.person();
     person.done_with(&["login", "-u", "admin", "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -198,4 +200,14 @@ fn a_damaged_backup_and_a_final_schema_are_refused() {
     assert!(told.contains("is final: there is no way back"), "{told}");
     assert!(done(&["migrate", "--finalise", "--data", data]).contains("is final"));
     assert_eq!(admin(&["migrate", "--data", data]).code(), Some(2));
+}
+
+/// The host is the same one with its folder only: another one would not get its name.
+fn bring_site(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from.join("site"))
+        .arg(to)
+        .status();
+    assert!(copied.unwrap().success());
 }

@@ -99,8 +99,10 @@ fn no_option_takes_a_secret() {
         for argument in command.get_arguments() {
             let id = argument.get_id().as_str();
             let takes = argument.get_action().takes_values();
+            // An invitation works once; who would rather not show it gives it on standard input.
+            let invitation = path.ends_with(" join") && id == "token";
             assert!(
-                !(takes && (id.contains("password") || id.contains("secret") || id == "token")),
+                invitation || !(takes && (id.contains("password") || id.contains("secret") || id == "token")),
                 "{path} {id}"
             );
         }

@@ -8,7 +8,7 @@ use renkei_types::id::{SegmentId, VmId};
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::quota::Amounts;
-use renkei_types::vm::{Disk, Meant, VmPatch};
+use renkei_types::vm::{Disk, MOST_ADAPTERS, Meant, VmPatch};
 
 use super::act::Target;
 use super::deploy::vm_name;
@@ -71,6 +71,14 @@ impl App {
         }
         if let Some(name) = &patch.name {
             vm_name(name)?;
+        }
+        if patch
+            .adapters
+            .as_ref()
+            .is_some_and(|adapters| adapters.len() > MOST_ADAPTERS)
+        {
+            let title = format!("a machine has at most {MOST_ADAPTERS} adapters");
+            return Err(Problem::new(ProblemKind::Invalid, title).field("adapters"));
         }
         // A machine may be renamed wherever it may be cloned: nothing else is being done with it.
         let verb = if renames { Verb::Clone } else { Verb::Reconfigure };

@@ -4,7 +4,7 @@ use renkei_types::action::Action;
 use renkei_types::id::{SegmentId, VmId};
 use renkei_types::operation::Generation;
 use renkei_types::problem::{Problem, ProblemKind};
-use renkei_types::vm::{CloneVm, Deployed, Meant, NewAdapter, Power, Seen, Source, Stop, Vm, VmState};
+use renkei_types::vm::{CloneVm, Deployed, MOST_ADAPTERS, Meant, NewAdapter, Power, Seen, Source, Stop, Vm, VmState};
 
 use super::act::Target;
 use super::deploy::vm_name;
@@ -50,6 +50,14 @@ impl App {
             Some(size) => Some(self.sized(size).await?),
             None => None,
         };
+        if new
+            .adapters
+            .as_ref()
+            .is_some_and(|adapters| adapters.len() > MOST_ADAPTERS)
+        {
+            let title = format!("a machine has at most {MOST_ADAPTERS} adapters");
+            return Err(Problem::new(ProblemKind::Invalid, title).field("adapters"));
+        }
         allowed(&row, open.map(|open| &open.value), Verb::Clone)?;
         let source = row.vm.clone();
         if !matches!(source.state(), VmState::Stopped | VmState::Deallocated) {
