@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use renkei_host::Verb;
 use renkei_store::noun::manifest::Manifest;
-use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{Noun, Stored};
 use renkei_types::agent::Part;
@@ -141,7 +140,6 @@ pub fn broken(world: &World) -> Result<(), Broken> {
     nothing_is_left_over(world, &rows)?;
     nothing_unknown_is_gone(world)?;
     disks_are_what_they_were(world, &rows)?;
-    quotas_hold(world, &rows)?;
     hosts_hold(world)?;
     for (vm, asked) in &world.client.reboots {
         let done: u64 = world
@@ -207,24 +205,6 @@ fn disks_are_what_they_were(world: &World, rows: &BTreeMap<VmId, VmRow>) -> Resu
             return Err(Broken(format!(
                 "{} had {text:?} on its disk, and now has {disk:?}",
                 row.vm.name
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn quotas_hold(world: &World, rows: &BTreeMap<VmId, VmRow>) -> Result<(), Broken> {
-    for Stored { value: quota, .. } in every::<QuotaRow>(world) {
-        let of: Vec<_> = rows
-            .values()
-            .filter(|row| row.vm.project == quota.project && row.vm.site == quota.site)
-            .collect();
-        let vms = u32::try_from(of.len()).unwrap_or(u32::MAX);
-        let vcpus: u32 = of.iter().map(|row| row.vm.meant.shape.vcpus).sum();
-        if vms > quota.limit.vms || vcpus > quota.limit.vcpus {
-            return Err(Broken(format!(
-                "{vms} machines with {vcpus} processors are more than {:?}",
-                quota.limit
             )));
         }
     }

@@ -47,7 +47,7 @@ fn storms(part: u64, of: u64) {
         }
         return;
     }
-    let (first, count) = (seed(), number("RENKEI_STORMS").unwrap_or(200));
+    let (first, count) = (seed(), number("RENKEI_STORMS").unwrap_or(60));
     println!("{count} storms from seed {first}");
     for number in (0..count).filter(|number| number % of == part) {
         if let Some(told) = told(&run(first.wrapping_add(number), Detail::Deeds, database())) {
