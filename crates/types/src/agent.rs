@@ -73,7 +73,7 @@ pub struct Driver {
 
 /// What agents say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum FromAgent {
     /// First.
     Hello(Hello),
@@ -90,7 +90,7 @@ pub enum FromAgent {
 
 /// What hubs say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum FromHub {
     /// The answer to [`Hello`].
     Welcome {
