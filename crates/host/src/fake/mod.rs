@@ -298,17 +298,22 @@ impl Driver for Fake {
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         let mut inner = self.lock();
         if inner.script.networks == Networks::Confirmed {
+            let before = inner.world.segments.clone();
             for (id, intent) in meant {
-                inner.world.segments.insert(*id, intent.generation);
+                match intent.tombstone {
+                    true => inner.world.segments.remove(id),
+                    false => inner.world.segments.insert(*id, intent.generation),
+                };
+            }
+            // What is not kept is not so: it would be gone with the agent.
+            if inner.world.segments != before && inner.save().is_err() {
+                inner.world.segments = before;
             }
         }
-        let is_meant = |(id, _): &(&SegmentId, &Generation)| meant.contains_key(id);
-        inner
-            .world
-            .segments
-            .iter()
-            .filter(is_meant)
-            .map(|(id, generation)| (*id, *generation))
-            .collect()
+        let is = |(id, intent): (&SegmentId, &SegmentIntent)| match inner.world.segments.get(id) {
+            Some(generation) => Some((*id, *generation)),
+            None => intent.tombstone.then_some((*id, intent.generation)),
+        };
+        meant.iter().filter_map(is).collect()
     }
 }
