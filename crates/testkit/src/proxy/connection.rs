@@ -1,7 +1,7 @@
 //! One connection through the proxy: two threads, one for each way.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -38,14 +38,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Carries between `client` and `target`, until `ends` if that is said.
+    /// Carries between a client and a server, until `ends` if that is said.
     pub(super) fn start(
-        client: TcpStream,
-        target: SocketAddr,
+        (client, server): (TcpStream, TcpStream),
         ends: Option<Instant>,
         shared: &Arc<Shared>,
     ) -> io::Result<Arc<Self>> {
-        let server = TcpStream::connect(target)?;
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
         }

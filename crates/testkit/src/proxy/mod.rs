@@ -54,10 +54,15 @@ struct Shared {
 impl TcpProxy {
     /// Starts to carry connections to `target`, unharmed until told otherwise.
     pub fn start(target: SocketAddr) -> Result<Self> {
+        Self::before(vec![target])
+    }
+
+    /// Starts to carry connections to any of `targets` that answers, each time beginning with another one.
+    pub fn before(targets: Vec<SocketAddr>) -> Result<Self> {
         let port = ReservedPort::take()?;
         let shared = Arc::new(Shared::default());
         let acceptor = Acceptor {
-            target,
+            targets,
             port: port.number(),
             shared: shared.clone(),
             rng: Rng::for_purpose("proxy"),
@@ -177,7 +182,7 @@ impl Drop for TcpProxy {
 }
 
 struct Acceptor {
-    target: SocketAddr,
+    targets: Vec<SocketAddr>,
     port: u16,
     shared: Arc<Shared>,
     rng: Rng,
@@ -221,7 +226,10 @@ impl Acceptor {
             Instant::now() + Duration::from_micros(self.rng.within(micros))
         });
         // If the target refuses, the client is closed at once, which is as near as a proxy can come.
-        if let Ok(connection) = Connection::start(client, self.target, ends, &self.shared) {
+        let server = self.targets.iter().find_map(|target| TcpStream::connect(target).ok());
+        self.targets.rotate_left(1);
+        let Some(server) = server else { return };
+        if let Ok(connection) = Connection::start((client, server), ends, &self.shared) {
             let mut living = lock(&self.shared.living);
             living.retain(|connection| connection.strong_count() > 0);
             living.push(Arc::downgrade(&connection));
@@ -265,6 +273,16 @@ mod tests {
         drop(streams);
         wait::until("all closed", || proxy.open() == 0).unwrap();
         assert_eq!(proxy.most_open(), 3);
+    }
+
+    #[test]
+    fn of_several_targets_one_that_answers_is_taken() {
+        let away = ReservedPort::take().unwrap();
+        let away = (Ipv4Addr::LOCALHOST, away.number()).into();
+        let proxy = TcpProxy::before(vec![away, echo()]).unwrap();
+        for _ in 0..3 {
+            ask(&mut TcpStream::connect(proxy.address()).unwrap()).unwrap();
+        }
     }
 
     #[test]
