@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renkei_host::Verb;
+use renkei_hub::app::quota::{of_machine, sum};
 use renkei_store::noun::manifest::Manifest;
+use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{Noun, Stored};
 use renkei_types::agent::Part;
@@ -11,6 +13,7 @@ use renkei_types::host::Host;
 use renkei_types::id::{HostId, VmId};
 use renkei_types::lease::Lease;
 use renkei_types::operation::Operation;
+use renkei_types::quota::Amounts;
 use renkei_types::site::Site;
 use renkei_types::vm::Power;
 
@@ -21,12 +24,12 @@ use crate::world::World;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken(pub String);
 
-/// All that is kept of a noun. Only once the storm is over: before, reads may be old.
+/// All that is kept of a noun.
 pub fn every<N: Noun>(world: &World) -> Vec<Stored<N>> {
     let mut every: Vec<Stored<N>> = Vec::new();
     loop {
         let after = every.last().map(|last| last.value.id());
-        match at_once(world.store.state.all::<N>(after, 500)) {
+        match at_once(world.truth.state.all::<N>(after, 500)) {
             Ok(Ok(some)) if !some.is_empty() => every.extend(some),
             _ => return every,
         }
@@ -140,6 +143,7 @@ pub fn broken(world: &World) -> Result<(), Broken> {
     nothing_is_left_over(world, &rows)?;
     nothing_unknown_is_gone(world)?;
     disks_are_what_they_were(world, &rows)?;
+    quotas_hold(world, &rows)?;
     hosts_hold(world)?;
     for (vm, asked) in &world.client.reboots {
         let done: u64 = world
@@ -206,6 +210,25 @@ fn disks_are_what_they_were(world: &World, rows: &BTreeMap<VmId, VmRow>) -> Resu
                 "{} had {text:?} on its disk, and now has {disk:?}",
                 row.vm.name
             )));
+        }
+    }
+    Ok(())
+}
+
+fn quotas_hold(world: &World, rows: &BTreeMap<VmId, VmRow>) -> Result<(), Broken> {
+    // What was taken by a past that is no longer known is there all the same.
+    for Stored { value: quota, .. } in every::<QuotaRow>(world).into_iter().filter(|_| !world.set_back) {
+        let of = rows
+            .values()
+            .filter(|row| row.vm.project == quota.project && row.vm.site == quota.site);
+        let used = of.map(of_machine).fold(Amounts::default(), sum);
+        let limit = &quota.limit;
+        let fits = used.vms <= limit.vms
+            && used.vcpus <= limit.vcpus
+            && used.memory_mib <= limit.memory_mib
+            && used.disk_gib <= limit.disk_gib;
+        if !fits {
+            return Err(Broken(format!("{used:?} are more than {limit:?}")));
         }
     }
     Ok(())

@@ -39,7 +39,8 @@ pub struct Hub {
 impl Hub {
     /// A hub that starts over a database. Its ids come from `seed`.
     pub fn start(store: &Store, seed: u64, now: Timestamp) -> Self {
-        let app = App::seeded(store.clone(), seed);
+        let store = store.for_another().unwrap_or_else(|| store.clone());
+        let app = App::seeded(store, seed);
         Self {
             id: app.draw(now),
             app,

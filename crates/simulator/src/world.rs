@@ -73,6 +73,8 @@ pub struct World {
     pub(crate) dice: Dice,
     pub(crate) agenda: Agenda<Happening>,
     pub(crate) store: Store,
+    /// The same, as it is: for those who check.
+    pub(crate) truth: Store,
     pub(crate) hubs: Vec<Option<Hub>>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) client: Client,
@@ -102,6 +104,7 @@ impl World {
         let hosts: Vec<HostId> = (1..=HOSTS as u128).map(|host| HostId(Uuid::from_u128(host))).collect();
         let client = at_once(Client::begin(&store, dice.next(), (&hosts, clock.now())))?;
         store.fail(faults);
+        let truth = store.from_outside().unwrap_or_else(|| store.clone());
         let hosts: Vec<Host> = hosts.into_iter().map(|id| Host::new(id, dice.next(), &steps)).collect();
         for host in &hosts {
             for other in hosts.iter().filter(|other| other.id != host.id) {
@@ -113,6 +116,7 @@ impl World {
             clock,
             dice,
             store,
+            truth,
             hubs: (0..HUBS).map(|_| None).collect(),
             hosts,
             client,

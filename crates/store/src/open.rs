@@ -143,6 +143,19 @@ impl Store {
         Self::of_memory(Memory::simulated(faults, clock))
     }
 
+    /// For one in memory: the same database, for one more hub. What one hub has read never goes back for it, and it sees what it
+    /// has committed; others may be behind it or ahead of it. Nothing for others.
+    pub fn for_another(&self) -> Option<Self> {
+        let memory = self.state.in_memory()?;
+        Some(Self::of_memory(memory.for_another()))
+    }
+
+    /// For one in memory: the same database, for somebody who checks it. No read of theirs is old. Nothing for others.
+    pub fn from_outside(&self) -> Option<Self> {
+        let memory = self.state.in_memory()?;
+        Some(Self::of_memory(memory.from_outside()))
+    }
+
     /// For a simulated one: wakes those who are to be woken by now; gives when the next are. The simulator calls it whenever its
     /// clock has moved.
     pub fn ring(&self) -> Option<Duration> {

@@ -21,7 +21,7 @@ pub struct Faults {
     pub lost: u64,
     /// Commits at which the hub dies, before or after they happened: the future never ends, and is to be dropped.
     pub crashed: u64,
-    /// Reads that see what was there up to [`Faults::OLDEST`] ago.
+    /// Reads that see what was there up to [`Faults::OLDEST`] ago, but nothing older than the same hub has read before.
     pub old: u64,
     /// Notifications that come late, up to [`Faults::LATEST`].
     pub late: u64,

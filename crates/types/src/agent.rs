@@ -323,8 +323,8 @@ pub struct MachineSeen {
     pub saved: Option<(ImageId, String)>,
     /// Whether anything that the hub said names it. What nothing names is kept, and is an operator's to decide about.
     pub known: bool,
-    /// What was meant for it at last, from the record beside its disk and without its user data. Told only of what is not known:
-    /// from this it can be adopted.
+    /// What was meant for it at last, from the record beside its disk, made of what it is made of by now, and without its user data.
+    /// Told in a listing and when it has changed: from this it can be adopted, and a database that was set back learns its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Box<MachineIntent>>,
 }

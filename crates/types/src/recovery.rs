@@ -47,6 +47,8 @@ pub enum DifferenceKind {
     Later,
     /// It runs and is meant to be off, or the other way round. What is seen becomes what is meant.
     Power,
+    /// Its host has it with other processors, memory or disks than are meant. What is seen becomes what is meant.
+    Size,
     /// It is to be gone, and stays so, though its host knows a later generation.
     Tombstone,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
+use jiff::Timestamp;
 use renkei_store::noun::manifest::{Entry, Issued, Manifest, Takes};
 use renkei_store::{Batch, Stored};
 use renkei_types::agent::{Held, Part};
@@ -107,7 +108,9 @@ pub async fn again(app: &App, batch: &mut Batch, old: &Stored<Manifest>, new: Ma
     // Never an older one: another hub may have raised the epoch, and have written this manifest, since we asked.
     new.is.epoch = u64::from(identity.epoch).max(old.is.epoch);
     new.is.version = old.is.version + 1;
-    new.is.digest = digest(identity.run, &old.is, &new);
+    // Drawn, so that the same list issued twice, by a database and by a copy of it from before, is two manifests.
+    let drawn = app.draw(Timestamp::UNIX_EPOCH);
+    new.is.digest = digest((identity.run, drawn), &old.is, &new);
     let issued = Issued {
         id: issued_id(&new),
         host: new.host,
@@ -119,10 +122,11 @@ pub async fn again(app: &App, batch: &mut Batch, old: &Stored<Manifest>, new: Ma
 }
 
 /// Chains a manifest to the one before.
-fn digest(run: Uuid, before: &Held, new: &Manifest) -> String {
+fn digest((run, drawn): (Uuid, Uuid), before: &Held, new: &Manifest) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("renkei 2026-11 manifest");
     hasher.update(&new.is.epoch.to_be_bytes());
     hasher.update(run.as_bytes());
+    hasher.update(drawn.as_bytes());
     hasher.update(new.host.0.as_bytes());
     hasher.update(&new.is.version.to_be_bytes());
     // The lengths keep what follows apart.
@@ -281,7 +285,7 @@ mod tests {
     fn a_digest_covers_all_that_an_agent_obeys() {
         let host = HostId(Uuid::from_u128(7));
         let vm = VmId(Uuid::from_u128(1));
-        let (run, held) = (Uuid::from_u128(9), Held::default());
+        let (run, held) = ((Uuid::from_u128(9), Uuid::from_u128(1)), Held::default());
         let manifest = |generation, part| Manifest {
             host,
             site: SiteId(Uuid::nil()),
@@ -293,7 +297,9 @@ mod tests {
         assert_eq!(base, digest(run, &held, &manifest(1, Part::Run)));
         assert_ne!(base, digest(run, &held, &manifest(2, Part::Run)));
         assert_ne!(base, digest(run, &held, &manifest(1, Part::Gone)));
-        assert_ne!(base, digest(Uuid::nil(), &held, &manifest(1, Part::Run)));
+        for (other, drawn) in [(Uuid::nil(), run.1), (run.0, Uuid::nil())] {
+            assert_ne!(base, digest((other, drawn), &held, &manifest(1, Part::Run)));
+        }
         let later = Held {
             digest: base.clone(),
             ..held

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use renkei_store::noun::contact::{Contact, Holding};
 use renkei_store::{Batch, CommitError, Stored};
-use renkei_types::agent::{Hello, MachineSeen, Report};
+use renkei_types::agent::{Hello, MachineIntent, MachineSeen, Report};
 use renkei_types::id::{HostId, SiteId};
 use uuid::Uuid;
 
@@ -166,12 +166,25 @@ impl Open {
             return;
         };
         for seen in &report.machines {
-            holding.machines.insert(seen.id, seen.clone());
+            let before = holding.machines.remove(&seen.id).and_then(|before| before.record);
+            let told = seen.record.clone().map(|record| Box::new(small(*record)));
+            let record = told.or(before).filter(|_| seen.there);
+            let seen = seen.clone();
+            holding.machines.insert(seen.id, MachineSeen { record, ..seen });
         }
         for (segment, generation) in &report.segments {
             holding.segments.insert(*segment, *generation);
         }
         self.card.fresh |= !report.machines.is_empty() || !report.segments.is_empty();
+    }
+}
+
+/// Without what nothing follows from: all that a host holds has to fit into a row.
+fn small(record: MachineIntent) -> MachineIntent {
+    MachineIntent {
+        key: String::new(),
+        adapters: Vec::new(),
+        ..record
     }
 }
 

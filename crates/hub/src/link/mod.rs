@@ -9,7 +9,9 @@
 //! - A report is acknowledged when all that it says is kept. Until then the agent has to tell it again.
 //! - A manifest is sent only to an agent that holds one that this database has issued. Whoever holds another one has heard from this
 //!   database before it was set back: [`recovery`].
-//! - Reads may be some seconds old, and what was read twice never goes back: of site and manifest the newest version counts.
+//! - Reads may be some seconds old, and what was read twice never goes back unless the database was set back under a running hub.
+//!   So what was read last counts, and that an agent holds what this database has issued is looked at again before each order and
+//!   with each heartbeat.
 
 mod contact;
 mod fill;
@@ -22,8 +24,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use renkei_store::noun::manifest::Manifest;
-use renkei_store::{Noun, Stored};
-use renkei_types::agent::{FromAgent, FromHub, Held, Hello, Listing, MachineSeen, Report};
+use renkei_store::Stored;
+use renkei_types::agent::{self, FromAgent, FromHub, Held, Hello, Listing, MachineSeen, Report};
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::problem::Problem;
 use renkei_types::site::Site;
@@ -70,6 +72,8 @@ struct Open {
     recovery: Option<Timestamp>,
     /// What the agent says that it holds; issued by this database.
     held: Held,
+    /// When that was last looked at.
+    proved: Timestamp,
     /// What it holds once it has taken all that was sent.
     base: Held,
     /// What was meant in that, as far as it was sent on this connection.
@@ -208,6 +212,7 @@ impl Open {
             site,
             manifest,
             held: held.clone(),
+            proved: Timestamp::MIN,
             base: held.clone(),
             known,
             sent: None,
@@ -273,12 +278,9 @@ impl Open {
 
     /// The agent says that it holds this.
     async fn holds(&mut self, app: &App, held: &Held, now: Timestamp) -> Result<(), Ended> {
-        if *held != self.held {
-            let before = self.recovery;
-            recovery::prove(app, self, held, now).await?;
-            if before != self.recovery {
-                return Err(again(&self.site.value));
-            }
+        if *held != self.held || now.duration_since(self.proved) >= agent::HEARTBEAT {
+            self.prove(app, held, now).await?;
+            self.proved = now;
             self.held = held.clone();
             self.card.value.held = held.clone();
         }
@@ -286,6 +288,16 @@ impl Open {
             self.sent = None;
         }
         Ok(())
+    }
+
+    /// Ends the connection if this puts the site into recovery.
+    async fn prove(&mut self, app: &App, held: &Held, now: Timestamp) -> Result<(), Ended> {
+        let before = self.recovery;
+        recovery::prove(app, self, held, now).await?;
+        match before == self.recovery {
+            true => Ok(()),
+            false => Err(again(&self.site.value)),
+        }
     }
 
     /// The next manifest goes as to an agent that was told nothing.
@@ -311,8 +323,8 @@ impl Open {
     /// Site and manifest as they are now.
     async fn refresh(&mut self, app: &App) -> Result<(), Problem> {
         let site = app.get::<Site>(SiteId::NOUN, self.site.value.id.0).await?;
-        newest(&mut self.site, site);
-        newest(&mut self.manifest, app.manifest(self.host).await?);
+        self.site = site;
+        self.manifest = app.manifest(self.host).await?;
         Ok(())
     }
 
@@ -332,6 +344,8 @@ impl Open {
         if (is.epoch, is.version) <= (self.base.epoch, self.base.version) {
             return Ok(Vec::new());
         }
+        let base = self.base.clone();
+        self.prove(app, &base, now).await?;
         let page = Page {
             manifest: &self.manifest.value,
             follows: &self.base,
@@ -374,11 +388,4 @@ fn again(site: &Site) -> Ended {
         Some(recovery) => format!("site `{}` is in recovery: {}", site.name, recovery.reason),
         None => format!("site `{}` is no longer in recovery", site.name),
     })
-}
-
-/// Of two reads the newer one.
-fn newest<N: Noun>(known: &mut Stored<N>, read: Stored<N>) {
-    if read.version > known.version {
-        *known = read;
-    }
 }

@@ -23,7 +23,7 @@ const MOST_EPOCHS_AHEAD: u64 = 1_000_000;
 /// Sees to it that the site of an agent that holds `held` is in recovery if this database did not issue that.
 pub(super) async fn prove(app: &App, open: &mut Open, held: &Held, now: Timestamp) -> Result<(), Ended> {
     // Before the first manifest nothing is held.
-    if held.version == 0 || *held == open.manifest.value.is {
+    if held.version == 0 {
         return Ok(());
     }
     let key = Issued::manifest_key(open.host, held);
@@ -62,8 +62,7 @@ pub(super) async fn prove(app: &App, open: &mut Open, held: &Held, now: Timestam
             // It was issued after all, or the site has changed: both are read again.
             Err(CommitError::Stale { .. } | CommitError::Taken { .. }) if tries > 0 => {
                 tries -= 1;
-                let read = app.get::<Site>(SiteId::NOUN, open.site.value.id.0).await?;
-                super::newest(&mut open.site, read);
+                open.site = app.get::<Site>(SiteId::NOUN, open.site.value.id.0).await?;
             }
             Err(error) => return Err(crate::problem::commit(&error).into()),
         }

@@ -466,6 +466,33 @@ async fn a_database_that_is_put_back_orders_nothing_until_somebody_has_looked() 
 }
 
 #[tokio::test]
+async fn a_database_that_is_put_back_under_a_running_hub_is_noticed_before_anything_is_ordered() {
+    for on_its_own in [true, false] {
+        let (world, mut agent) = (World::new().await, Agent::default());
+        world.mean(machine(1), 1, Power::On).await;
+        let mut link = world.connect(&mut agent, 1).await;
+        world.tell(&mut link, &mut agent, (Listing::Last, 1)).await;
+        let aside = world.app.store.set_aside().unwrap();
+        world.mean(machine(1), 2, Power::Off).await;
+        world.tick(&mut link, &mut agent, 2).await;
+        world.tell(&mut link, &mut agent, (Listing::No, 3)).await;
+        let held = agent.held.clone();
+        world.app.store.put_back(&aside);
+        if on_its_own {
+            // The next heartbeat says what is held, and nothing has changed but the database.
+            world.tell(&mut link, &mut agent, (Listing::No, 13)).await;
+        } else {
+            // The same again, and then some: what follows would otherwise be taken for what comes after what is held.
+            world.mean(machine(1), 2, Power::Off).await;
+            world.mean(machine(1), 3, Power::On).await;
+            world.tick(&mut link, &mut agent, 4).await;
+        }
+        assert!(world.site().await.value.recovery.is_some(), "on its own: {on_its_own}");
+        assert!(agent.closed.is_some() && agent.held == held);
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_connected_when_a_recovery_begins_lists_again() {
     let world = World::new().await;
     let mut agent = Agent::default();

@@ -61,7 +61,7 @@ impl Known<'_> {
     fn seen(&self, machine: Option<&Machine>) -> MachineSeen {
         let intent = self.intent;
         let reached = self.marks.and_then(|marks| marks.reached);
-        let record = machine.map_or_else(|| Record::of(intent), |machine| machine.record.clone());
+        let beside = machine.map_or_else(|| Record::of(intent), |machine| machine.record.clone());
         let told = self.marks.and_then(|marks| marks.fault.clone());
         // A removal is tried for ever, and says meanwhile what is in its way.
         let removal = self.trouble.filter(|_| intent.part == Part::Gone);
@@ -75,8 +75,8 @@ impl Known<'_> {
             generation: reached.map_or(Generation(0), |reached| reached.generation),
             part: reached.map_or(intent.part, |reached| reached.part),
             there: machine.is_some(),
-            project: record.project,
-            name: record.name,
+            project: beside.project,
+            name: beside.name,
             power: machine.map_or(Power::Off, |machine| machine.power),
             doing: doing.map(|doing| doing.verb.doing().to_owned()).or(retried.map(cut)),
             progress: doing.map_or(0, |doing| doing.progress),
@@ -87,8 +87,24 @@ impl Known<'_> {
             addresses: machine.map(|machine| machine.addresses.clone()).unwrap_or_default(),
             saved: machine.and_then(|machine| machine.saved.clone()),
             known: true,
-            record: None,
+            record: machine.map(|machine| Box::new(record(intent, machine))),
         }
+    }
+}
+
+/// What was meant for it at last, made of what it is made of by now.
+fn record(intent: &MachineIntent, machine: &Machine) -> MachineIntent {
+    let form = match machine.whole {
+        true => machine.form.clone(),
+        false => Form::of(intent),
+    };
+    MachineIntent {
+        vcpus: form.vcpus,
+        memory_mib: form.memory_mib,
+        disks: form.disks,
+        adapters: form.adapters,
+        user_data: None,
+        ..intent.clone()
     }
 }
 

@@ -64,11 +64,19 @@ impl Session {
             let told = self.machines.get(id);
             told.is_none_or(|(number, told)| told != *seen || again(*number))
         };
-        let machines: Vec<MachineSeen> = sight
-            .machines
-            .iter()
-            .filter(machine)
-            .map(|(_, seen)| seen.clone())
+        let machines: Vec<&MachineSeen> = sight.machines.iter().filter(machine).map(|(_, seen)| seen).collect();
+        let told: BTreeMap<VmId, MachineSeen> = machines.iter().map(|seen| (seen.id, (*seen).clone())).collect();
+        // What a machine is made of need not be told with each percent of what is done with it.
+        let known_record = |seen: &MachineSeen| {
+            let told = self.machines.get(&seen.id);
+            !listing && told.is_some_and(|(number, told)| *number <= confirmed && told.record == seen.record)
+        };
+        let machines: Vec<MachineSeen> = machines
+            .into_iter()
+            .map(|seen| MachineSeen {
+                record: seen.record.clone().filter(|_| !known_record(seen)),
+                ..seen.clone()
+            })
             .collect();
         let segment = |(id, generation): &(&SegmentId, &Generation)| {
             let told = self.segments.get(id);
@@ -96,8 +104,8 @@ impl Session {
             } else {
                 BTreeMap::new()
             };
-            self.machines
-                .extend(machines.iter().map(|seen| (seen.id, (number, seen.clone()))));
+            let whole = machines.iter().filter_map(|seen| told.get(&seen.id));
+            self.machines.extend(whole.map(|seen| (seen.id, (number, seen.clone()))));
             self.segments
                 .extend(segments.iter().map(|(id, is)| (*id, (number, *is))));
             reports.push(FromAgent::Report(Report {

@@ -4,6 +4,7 @@ mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,9 +24,21 @@ use crate::simulation::{Clock, Dice, Fate, Faults};
 use crate::sql::{Found, Page};
 use past::{Commit, Past, Then};
 
-/// A database in memory; clones are the same one.
+/// A database in memory; clones are the same one, as the same reader sees it.
 #[derive(Clone)]
-pub(crate) struct Memory(Arc<Shared>);
+pub(crate) struct Memory {
+    shared: Arc<Shared>,
+    reader: Reader,
+}
+
+/// Who reads from a simulated one.
+#[derive(Clone)]
+enum Reader {
+    /// A hub. What it has read at some moment never goes back, as both databases promise; microseconds since 1970.
+    Behind(Arc<AtomicU64>),
+    /// Somebody who looks from outside, and sees what is there.
+    Now,
+}
 
 struct Shared {
     tables: Mutex<Tables>,
@@ -101,16 +114,32 @@ impl Memory {
 
     fn with(tables: Tables, clock: Clock) -> Self {
         let (tables, bell) = (Mutex::new(tables), watch::Sender::new(0));
-        Self(Arc::new(Shared { tables, bell, clock }))
+        let shared = Arc::new(Shared { tables, bell, clock });
+        let reader = Reader::Behind(Arc::default());
+        Self { shared, reader }
+    }
+
+    /// The same database for one more hub, which has read nothing yet.
+    pub fn for_another(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        let reader = Reader::Behind(Arc::default());
+        Self { shared, reader }
+    }
+
+    /// The same database for somebody who looks from outside: no read of it is old, and none has a part in what is drawn.
+    pub fn from_outside(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        let reader = Reader::Now;
+        Self { shared, reader }
     }
 
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.bell.subscribe()
+        self.shared.bell.subscribe()
     }
 
     /// Rings if it is time; when the next time is.
     pub fn ring(&self) -> Option<Duration> {
-        let now = (self.0.clock)();
+        let now = (self.shared.clock)();
         let mut tables = self.tables();
         let simulated = tables.simulated.as_mut()?;
         let later = simulated.due.split_off(&(now + Duration::from_nanos(1)));
@@ -118,7 +147,7 @@ impl Memory {
         let next = simulated.due.first().copied();
         drop(tables);
         if !due.is_empty() {
-            self.0.bell.send_modify(|count| *count += 1);
+            self.shared.bell.send_modify(|count| *count += 1);
         }
         next
     }
@@ -169,9 +198,18 @@ impl Memory {
 
     /// Which moment a read sees.
     fn moment(&self, tables: &mut Tables) -> Duration {
-        match &mut tables.simulated {
-            Some(simulated) => (self.0.clock)().saturating_sub(simulated.dice.age()),
-            None => Duration::MAX,
+        let (Some(simulated), Reader::Behind(latest)) = (&mut tables.simulated, &self.reader) else {
+            return Duration::MAX;
+        };
+        let moment = micros((self.shared.clock)().saturating_sub(simulated.dice.age()));
+        let before = latest.fetch_max(moment, Ordering::SeqCst);
+        Duration::from_micros(before.max(moment))
+    }
+
+    /// Whoever commits, or is refused because of what is there, has seen what is there.
+    fn has_seen(&self, now: Duration) {
+        if let Reader::Behind(latest) = &self.reader {
+            latest.fetch_max(micros(now), Ordering::SeqCst);
         }
     }
 
@@ -189,10 +227,13 @@ impl Memory {
             Fate::Crash => return None,
             Fate::Done | Fate::Lost | Fate::DoneThenCrash => {}
         }
+        let now = (self.shared.clock)();
+        if fate == Fate::Done {
+            self.has_seen(now);
+        }
         if let Err(error) = judge(&*tables, batch) {
             return Some(Err(error));
         }
-        let now = (self.0.clock)();
         tables.remember(now, batch);
         for entry in &batch.entries {
             tables.apply(entry);
@@ -211,7 +252,7 @@ impl Memory {
             .is_none_or(|simulated| simulated.rings_at_once(now));
         drop(tables);
         if at_once {
-            self.0.bell.send_modify(|count| *count += 1);
+            self.shared.bell.send_modify(|count| *count += 1);
         }
         match fate {
             Fate::Lost => failed(Outcome::Unknown),
@@ -262,7 +303,7 @@ impl Memory {
             simulated,
         };
         drop(tables);
-        self.0.bell.send_modify(|count| *count += 1);
+        self.shared.bell.send_modify(|count| *count += 1);
     }
 
     pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StateError> {
@@ -301,7 +342,7 @@ impl Memory {
 
     /// Milliseconds since 1970.
     pub fn millis(&self) -> i64 {
-        i64::try_from((self.0.clock)().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from((self.shared.clock)().as_millis()).unwrap_or(i64::MAX)
     }
 
     pub fn head(&self) -> ChainHead {
@@ -333,8 +374,13 @@ impl Memory {
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // A panic of another thread was between two commits or before one: `judge` runs before anything changes.
-        self.0.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Rounded up: what was committed in this microsecond was there.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 impl Row {

@@ -72,7 +72,7 @@ fn becomes(kind: DifferenceKind) -> &'static str {
     match kind {
         DifferenceKind::Missing => "lost, or made if it was never whole",
         DifferenceKind::Unknown => "kept, to be adopted or destroyed",
-        DifferenceKind::Later | DifferenceKind::Power => "stays as it is",
+        DifferenceKind::Later | DifferenceKind::Power | DifferenceKind::Size => "stays as it is",
         DifferenceKind::Tombstone => "destroyed, as was asked",
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use renkei_store::noun::vm::VmRow;
-use renkei_types::agent::{MachineSeen, Part};
+use renkei_types::agent::{MachineIntent, MachineSeen, Part};
 use renkei_types::id::{HostId, VmId};
 use renkei_types::operation::Generation;
 use renkei_types::recovery::{DifferenceKind, MachineDifference, Side};
@@ -101,6 +101,12 @@ fn differs(row: &VmRow, seen: &Seen) -> Option<DifferenceKind> {
         () if machine.generation == meant.generation && machine.fault.is_none() && machine.power != meant.power => {
             Some(DifferenceKind::Power)
         }
+        () if machine.generation == meant.generation
+            && machine.fault.is_none()
+            && machine.record.as_ref().is_some_and(|record| is_other_size(meant, record)) =>
+        {
+            Some(DifferenceKind::Size)
+        }
         () => None,
     }
 }
@@ -167,18 +173,15 @@ fn as_seen(meant: &Meant, seen: &MachineSeen, generation: Generation) -> Meant {
         new.shape.vcpus = record.vcpus;
         new.shape.memory_mib = record.memory_mib;
         new.shape.disks.clone_from(&record.disks);
-        new.adapters = record
-            .adapters
-            .iter()
-            .map(|adapter| vm::Adapter {
-                number: adapter.number,
-                segment: adapter.segment,
-                mac: adapter.mac,
-                addresses: adapter.addresses.clone(),
-            })
-            .collect();
+        new.shape.pack = meant.shape.pack.clone().filter(|_| !is_other_size(meant, record));
     }
     new
+}
+
+/// Adapters are not compared: their addresses may have been given to others since the database was set back.
+fn is_other_size(meant: &Meant, record: &MachineIntent) -> bool {
+    let shape = &meant.shape;
+    (shape.vcpus, shape.memory_mib, &shape.disks) != (record.vcpus, record.memory_mib, &record.disks)
 }
 
 fn said(seen: &Seen) -> Side {

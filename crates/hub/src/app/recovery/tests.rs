@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use renkei_store::noun::contact::Holding;
 use renkei_store::noun::manifest::Issued;
-use renkei_types::agent::{Held, MachineSeen, Part};
+use renkei_types::agent::{Held, MachineIntent, MachineSeen, Part};
 use renkei_types::host::Capacity;
 use renkei_types::id::ProjectId;
 use renkei_types::operation::Generation;
@@ -136,6 +136,29 @@ fn what_is_seen_becomes_what_is_meant_and_a_tombstone_stays_one() {
     let unchanged = row(machine(1), host(1), (5, Power::Off));
     let Mended { row: new, manifests } = compare::mend(&unchanged, &same, SINCE);
     assert!(new == unchanged && manifests.is_empty());
+}
+
+#[test]
+fn a_size_that_the_database_does_not_know_is_seen_and_stays() {
+    let old = row(machine(1), host(1), (5, Power::On));
+    let mut larger = seen(machine(1), (5, Power::On));
+    let record = MachineIntent {
+        vcpus: 3,
+        memory_mib: 4,
+        ..crate::app::vm::intent::intent(&old, None, Part::Run, None)
+    };
+    larger.record = Some(Box::new(record));
+    assert_eq!(
+        compared(std::slice::from_ref(&old), &[(host(1), larger.clone())]),
+        [(machine(1), DifferenceKind::Size)]
+    );
+    let larger = Seen {
+        host: host(1),
+        machine: larger,
+    };
+    let Mended { row: new, .. } = compare::mend(&old, &larger, SINCE);
+    assert_eq!((new.vm.meant.shape.vcpus, new.vm.meant.shape.memory_mib), (3, 4));
+    assert_eq!(new.vm.meant.generation, Generation(6));
 }
 
 /// A site in recovery with two hosts; the first has listed machine 1 in a generation that the database does not know.
