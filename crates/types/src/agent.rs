@@ -328,3 +328,6 @@ pub struct MachineSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Box<MachineIntent>>,
 }
+
+#[cfg(test)]
+mod tests;
