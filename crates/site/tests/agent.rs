@@ -5,7 +5,9 @@ use renkei_host::contract::intent as meant;
 use renkei_host::fake::{Does, Fake, Rule, Script};
 use renkei_host::{Driver as _, Verb};
 use renkei_site::{Agent, MemoryKeep, Who};
-use renkei_types::agent::{DiskSource, FromAgent, FromHub, Held, MachineIntent, Manifest, Part, Report, VERSION};
+use renkei_types::agent::{
+    DiskSource, FromAgent, FromHub, Held, MachineIntent, MachineSeen, Manifest, Part, Report, VERSION,
+};
 use renkei_types::id::{HostId, VmId};
 use renkei_types::operation::Generation;
 use renkei_types::vm::Power;
@@ -133,12 +135,12 @@ impl Bench {
 fn a_machine_becomes_as_it_is_meant_and_goes_on_so_without_the_hub() {
     let mut bench = bench(Vec::new());
     bench.connect();
-    bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
+    let mut told = bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
     assert!(matches!(
         bench.tell(manifest(held(1, 1), held(0, 0), &[])).as_slice(),
         [] | [FromAgent::Report(_)]
     ));
-    let told = bench.pass(3);
+    told.extend(bench.pass(3));
     let last = reports(&told)
         .into_iter()
         .rev()
@@ -153,6 +155,30 @@ fn a_machine_becomes_as_it_is_meant_and_goes_on_so_without_the_hub() {
     bench.fake.crash(ID);
     assert_eq!(bench.pass(3), []);
     assert_eq!(bench.fake.truth()[&ID].power, Power::On);
+}
+
+#[test]
+fn what_is_off_is_never_told_before_the_generation_that_wants_it_off() {
+    let mut bench = bench(Vec::new());
+    bench.connect();
+    bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
+    bench.pass(3);
+    let off = MachineIntent {
+        power: Power::Off,
+        ..intent(2, Part::Run)
+    };
+    let mut told = bench.tell(manifest(held(1, 2), held(1, 1), &[off]));
+    told.extend(bench.pass(3));
+    let seen: Vec<_> = reports(&told).into_iter().flat_map(|report| &report.machines).collect();
+    let off = |seen: &&MachineSeen| seen.power == Power::Off;
+    assert!(seen.iter().copied().any(|seen| off(&seen)), "{seen:?}");
+    assert!(
+        seen.iter()
+            .copied()
+            .filter(off)
+            .all(|seen| seen.generation == Generation(2)),
+        "{seen:?}"
+    );
 }
 
 #[test]
@@ -217,8 +243,8 @@ fn a_tombstone_destroys_and_is_confirmed() {
     bench.connect();
     bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
     bench.pass(3);
-    bench.tell(manifest(held(1, 2), held(1, 1), &[intent(2, Part::Gone)]));
-    let told = bench.pass(3);
+    let mut told = bench.tell(manifest(held(1, 2), held(1, 1), &[intent(2, Part::Gone)]));
+    told.extend(bench.pass(3));
     let seen = reports(&told)
         .into_iter()
         .rev()
@@ -239,8 +265,8 @@ fn a_transient_fault_is_tried_again_and_one_for_good_is_told() {
     ];
     let mut bench = bench(rules);
     bench.connect();
-    bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
-    let told = bench.pass(20);
+    let mut told = bench.tell(manifest(held(1, 1), held(0, 0), &[intent(1, Part::Run)]));
+    told.extend(bench.pass(20));
     let seen: Vec<_> = reports(&told).into_iter().flat_map(|report| &report.machines).collect();
     assert!(
         seen.iter()

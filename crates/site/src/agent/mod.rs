@@ -56,6 +56,8 @@ struct Sight {
     free_disk_gib: u64,
 }
 
+/// How often is looked in one tick at most, as long as steps are begun: a step that is over at once is followed by the next one.
+const ROUNDS: usize = 4;
 /// While something is under way.
 const BUSY: SignedDuration = SignedDuration::from_millis(100);
 /// Otherwise.
@@ -146,14 +148,23 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         }
     }
 
-    /// Looks, takes the next steps, and tells what has changed.
+    /// Looks, takes the next steps, and tells what has changed. What is told of a machine is what was decided upon: it is never seen to
+    /// be off before the generation is told that wants it off, so that whoever sees it may ask for the next thing.
     pub fn tick(&mut self, now: Timestamp) -> Vec<FromAgent> {
-        match self.look(now) {
-            Ok(machines) => {
-                let machines = self.steps(machines, now);
-                self.sight(&machines);
+        for _ in 0..ROUNDS {
+            match self.look(now) {
+                Ok(machines) => {
+                    let began = self.steps(&machines, now);
+                    self.sight(&machines);
+                    if !began {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.note(error);
+                    break;
+                }
             }
-            Err(error) => self.note(error),
         }
         self.tell(now)
     }
@@ -214,8 +225,8 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             .map_err(|error| format!("cannot see what machines there are: {error}"))
     }
 
-    /// Decides for every machine, keeps the marks, and only then begins the steps. Gives what there is after that.
-    fn steps(&mut self, machines: BTreeMap<VmId, Machine>, now: Timestamp) -> BTreeMap<VmId, Machine> {
+    /// Decides for every machine, keeps the marks, and only then begins the steps. Says whether there were any.
+    fn steps(&mut self, machines: &BTreeMap<VmId, Machine>, now: Timestamp) -> bool {
         let powering = match self.kept.boot_id == self.who.boot_id && self.pages.is_empty() {
             true => Powering::Allowed,
             false => Powering::Held,
@@ -257,18 +268,16 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         );
         if let Err(error) = self.mark(marks) {
             self.note(format!("nothing is done: {}", chain(&error)));
-            return machines;
+            return false;
         }
         let busy = |machine: &Machine| machine.doing.is_some();
         let under_way = !steps.is_empty() || machines.values().any(busy);
         self.pace = if under_way { BUSY } else { IDLE };
-        if steps.is_empty() {
-            return machines;
-        }
+        let began = !steps.is_empty();
         for step in steps {
             self.begin(step, now);
         }
-        self.look(now).unwrap_or(machines)
+        began
     }
 
     fn mark(&mut self, marks: BTreeMap<VmId, Marks>) -> Result<(), KeepError> {
