@@ -19,7 +19,8 @@ fn agents(url: &str) -> Option<u32> {
     line?.trim().parse().ok()
 }
 
-fn wait_for_agents(url: &str, count: u32) {
+/// Waits until so many hosts' agents are connected.
+pub fn wait_for_agents(url: &str, count: u32) {
     let connected = || agents(url) == Some(count);
     wait::until("the agents to be connected", connected).unwrap();
 }

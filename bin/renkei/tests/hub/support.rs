@@ -1,6 +1,7 @@
 //! A hub, and people who are signed in at it.
 
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -26,6 +27,17 @@ impl Hub {
     /// Starts one with nothing in it but its first administrator.
     pub fn start() -> Self {
         Self::over(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// Starts one whose host pretends as this script says.
+    pub fn start_on(script: &str) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let folder = data.path().join("site/fake");
+        // The agent uses no folder that others can read.
+        let mut closed = std::fs::DirBuilder::new();
+        closed.recursive(true).mode(0o700).create(&folder).expect("its folder");
+        std::fs::write(folder.join("fake.json"), script).expect("its script");
+        Self::over(data)
     }
 
     /// Starts one on what an earlier one, or a restore, has left.

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{Delete, OfProject, One};
+use super::{Delete, OfProject, OneOfProject};
 
 /// What can be done with images. They are made by saving machines.
 #[derive(Clone, Debug, Subcommand)]
@@ -10,7 +10,7 @@ pub enum Verb {
     /// List the disks of templates
     List(OfProject),
     /// Show one
-    Show(One),
+    Show(OneOfProject),
     /// Delete one that no template needs
-    Delete(Delete),
+    Delete(Delete<OneOfProject>),
 }

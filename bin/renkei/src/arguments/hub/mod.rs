@@ -140,12 +140,52 @@ pub struct One {
     pub which: String,
 }
 
+/// One whose name means something in a project only.
+#[derive(Clone, Debug, Args)]
+pub struct OneOfProject {
+    /// Which, by name or id
+    #[arg(value_name = "NAME")]
+    pub which: String,
+    /// Whose.
+    #[command(flatten)]
+    pub of: OfProject,
+}
+
+/// What a person has typed to name one thing.
+pub trait Which {
+    /// Its name or id.
+    fn which(&self) -> &str;
+
+    /// The project in which the name means something, if it was said.
+    fn project(&self) -> Option<&str>;
+}
+
+impl Which for One {
+    fn which(&self) -> &str {
+        &self.which
+    }
+
+    fn project(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Which for OneOfProject {
+    fn which(&self) -> &str {
+        &self.which
+    }
+
+    fn project(&self) -> Option<&str> {
+        self.of.project.as_deref().filter(|project| !project.is_empty())
+    }
+}
+
 /// Deletes.
 #[derive(Clone, Debug, Args)]
-pub struct Delete {
+pub struct Delete<O: Args = One> {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: O,
     /// Whether to ask, and to do it.
     #[command(flatten)]
     pub destroys: Destroys,
@@ -153,10 +193,10 @@ pub struct Delete {
 
 /// Freezes.
 #[derive(Clone, Debug, Args)]
-pub struct Freeze {
+pub struct Freeze<O: Args = One> {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: O,
     /// Why, for those who meet it
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
@@ -170,10 +210,10 @@ pub struct Freeze {
 
 /// Lifts a freeze.
 #[derive(Clone, Debug, Args)]
-pub struct Thaw {
+pub struct Thaw<O: Args = One> {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: O,
     /// Whether to do it.
     #[command(flatten)]
     pub planned: Planned,

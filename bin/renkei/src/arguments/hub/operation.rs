@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use renkei_types::id::OperationId;
 use uuid::Uuid;
 
-use super::OfProject;
+use super::{OfProject, Planned};
 use crate::arguments::connection::duration;
 
 /// What can be done with operations.
@@ -18,6 +18,8 @@ pub enum Verb {
     Show(One),
     /// Wait until one has ended
     Wait(Wait),
+    /// Give one up that changes a machine: it is set back
+    Cancel(Cancel),
 }
 
 /// Where an operation stands.
@@ -55,6 +57,17 @@ pub struct List {
     /// Only those in this state
     #[arg(long)]
     pub state: Option<State>,
+}
+
+/// `renkei operation cancel`.
+#[derive(Clone, Debug, Args)]
+pub struct Cancel {
+    /// Which.
+    #[command(flatten)]
+    pub one: One,
+    /// Whether to do it.
+    #[command(flatten)]
+    pub planned: Planned,
 }
 
 /// `renkei operation wait`.

@@ -78,7 +78,7 @@ pub struct Create {
     #[arg(long)]
     pub public: bool,
     /// Its disk, by name or id
-    #[arg(long)]
+    #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// What is in it.
     #[command(flatten)]

@@ -8,7 +8,7 @@ use renkei_types::name::Name;
 use renkei_types::vm::ServiceLevel;
 
 use super::amount::{Disk, Memory};
-use super::{Delete, Freeze, InProject, One, Planned, Thaw};
+use super::{Delete, Freeze, InProject, OfProject, OneOfProject, Planned, Thaw};
 
 /// What can be done with machines.
 #[derive(Clone, Debug, Subcommand)]
@@ -16,7 +16,7 @@ pub enum Verb {
     /// List machines
     List(List),
     /// Show one
-    Show(One),
+    Show(OneOfProject),
     /// Deploy one, or a range of them such as node-[01-16]: all or none
     #[command(visible_alias = "create")]
     Deploy(Deploy),
@@ -43,19 +43,19 @@ pub enum Verb {
     /// Make a template of the first disk of one that is off
     Save(Save),
     /// Destroy one with its disks
-    Destroy(Delete),
+    Destroy(Delete<OneOfProject>),
     /// Freeze one: nothing can be asked of it
-    Freeze(Freeze),
+    Freeze(Freeze<OneOfProject>),
     /// Lift a freeze
-    Thaw(Thaw),
+    Thaw(Thaw<OneOfProject>),
 }
 
 /// `renkei vm list`.
 #[derive(Clone, Debug, Args)]
 pub struct List {
-    /// Only those of this project, by name or id
-    #[arg(long, short, value_name = "PROJECT")]
-    pub project: Option<String>,
+    /// Whose.
+    #[command(flatten)]
+    pub of: OfProject,
     /// Only those at this site, by name or id
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
@@ -141,7 +141,7 @@ pub struct Deploy {
 pub struct Clone {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: OneOfProject,
     /// The name of the new one
     #[arg(long = "as", value_name = "NAME")]
     pub name: String,
@@ -155,7 +155,7 @@ pub struct Clone {
 pub struct Change {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: OneOfProject,
     /// A new name
     #[arg(long)]
     pub name: Option<String>,
@@ -178,7 +178,7 @@ pub struct Change {
 pub struct Act {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: OneOfProject,
     /// Whether to do it.
     #[command(flatten)]
     pub planned: Planned,
@@ -200,7 +200,7 @@ pub struct PowerOn {
 pub struct Save {
     /// Which.
     #[command(flatten)]
-    pub one: One,
+    pub one: OneOfProject,
     /// The name of the image and of the template
     #[arg(long = "as", value_name = "NAME")]
     pub name: Name,

@@ -90,7 +90,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::List(list) => {
             let project = hub.id(Projects, &list.project.project).await?;
             let of = match &list.segment {
-                Some(segment) => Segments.one(segment::id(hub, project, segment).await?),
+                Some(segment) => Segments.one(hub.within(Segments, (segment, &list.project.project)).await?),
                 None => Projects.one(project),
             };
             hub.list::<Acl>(&format!("{of}/acls"), &[]).await

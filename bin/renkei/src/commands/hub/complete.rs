@@ -1,6 +1,6 @@
 //! Completion of names that only a hub knows. Whatever goes wrong, there is nothing to complete: a shell is no place to complain.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::{Arg, Command};
@@ -11,11 +11,14 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::here;
 use super::profile::Profile;
-use super::resolve::Collection;
+use super::resolve::{self, Collection};
 use crate::settings::hub;
 
 /// Whoever presses a key does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Verbs after which a name is a new one.
+const MAKING: [&str; 2] = ["create", "deploy"];
 
 /// The commands, with completers at everything that names something at a hub.
 pub fn with_names(command: Command) -> Command {
@@ -23,7 +26,7 @@ pub fn with_names(command: Command) -> Command {
         let own = Collection::of_command(noun.get_name());
         noun.mut_subcommands(|verb| {
             // What is to be made has a name that nothing has.
-            let own = own.filter(|_| verb.get_name() != "create");
+            let own = own.filter(|_| !MAKING.contains(&verb.get_name()));
             verb.mut_args(|arg| match named_by(&arg, own) {
                 Some(collection) => arg.add(ArgValueCompleter::new(move |typed: &OsStr| names(collection, typed))),
                 None => arg,
@@ -39,6 +42,11 @@ fn named_by(arg: &Arg, own: Option<Collection>) -> Option<Collection> {
         "PROJECT" => Some(Collection::Projects),
         "USER" => Some(Collection::Users),
         "SITE" => Some(Collection::Sites),
+        "HOST" => Some(Collection::Hosts),
+        "SEGMENT" => Some(Collection::Segments),
+        "TEMPLATE" => Some(Collection::Templates),
+        "PRESET" => Some(Collection::Presets),
+        "IMAGE" => Some(Collection::Images),
         "NAME" if arg.is_positional() => own,
         _ => None,
     }
@@ -65,12 +73,59 @@ async fn all(collection: Collection) -> Option<Vec<String>> {
     };
     let token = hub::token_of_environment().or_else(|| profile.token(&hub));
     let client = Client::new(hub.clone(), token, profile.ca(&hub)).ok()?;
-    let limit = renkei_types::page::MAX_LIMIT.to_string();
-    let page = client.get(collection.path(), &[("limit", limit)]).await.ok()?.body;
+    let mut query = vec![("limit", renkei_types::page::MAX_LIMIT.to_string())];
+    let project = match project(std::env::args_os().skip(1)) {
+        Some(project) if collection.is_of_projects() => {
+            Some(resolve::id(&client, Collection::Projects, &project).await.ok()?)
+        }
+        _ => None,
+    };
+    let path = match (collection, project) {
+        (Collection::Segments, project) => collection.of_project(project?),
+        (_, Some(project)) => {
+            query.push(("project", project.to_string()));
+            collection.path().to_owned()
+        }
+        _ => collection.path().to_owned(),
+    };
+    let name = match collection {
+        Collection::Templates => "template_name",
+        _ => "name",
+    };
+    let page = client.get(&path, &query).await.ok()?.body;
     let items = page["items"].as_array()?.iter();
-    Some(
-        items
-            .filter_map(|item| Some(item["name"].as_str()?.to_owned()))
-            .collect(),
-    )
+    Some(items.filter_map(|item| Some(item[name].as_str()?.to_owned())).collect())
+}
+
+/// The project that was typed already, or that of the environment.
+fn project(typed: impl Iterator<Item = OsString>) -> Option<String> {
+    let words: Vec<String> = typed.map(|word| word.to_string_lossy().into_owned()).collect();
+    let apart = words.windows(2).rev().find_map(|two| match two {
+        [option, project] if option == "-p" || option == "--project" => Some(project.clone()),
+        _ => None,
+    });
+    let joined = || {
+        let mut words = words.iter().rev();
+        words.find_map(|word| Some(word.strip_prefix("--project=").or(word.strip_prefix("-p"))?.to_owned()))
+    };
+    let named = apart.or_else(joined).or_else(|| std::env::var("RENKEI_PROJECT").ok());
+    named.filter(|project| !project.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_is_read_from_what_was_typed_already() {
+        for words in [
+            "-- renkei segment show -p lab",
+            "-- renkei segment --project lab show",
+            "-- renkei segment show --project=lab l",
+            "-- renkei segment show -plab l",
+        ] {
+            let typed = words.split(' ').map(OsString::from);
+            assert_eq!(project(typed).as_deref(), Some("lab"), "{words}");
+        }
+    }
 }

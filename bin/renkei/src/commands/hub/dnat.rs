@@ -7,11 +7,11 @@ use renkei_types::id::SegmentId;
 use uuid::Uuid;
 
 use super::client::Change;
-use super::failure::Failure;
+use super::failure::{Failure, Within};
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{Projects, Segments, Sites};
-use super::{Hub, segment, table};
+use super::{Hub, table};
 use crate::arguments::hub::dnat::{self, Verb};
 
 impl Noun for Dnat {
@@ -78,7 +78,7 @@ async fn create(hub: &Hub, create: dnat::Create) -> Result<u8, Failure> {
     let project = hub.id(Projects, &create.project.project).await?;
     let new = NewDnat {
         global_ip: create.global_ip,
-        segment: SegmentId(segment::id(hub, project, &create.segment).await?),
+        segment: SegmentId(hub.within(Segments, (&create.segment, &create.project.project)).await?),
         destination: create.destination,
         note: create.note,
         expires: create.expires.map(|expires| expires.seen_from(hub.now)),
@@ -97,7 +97,7 @@ async fn change(hub: &Hub, change: dnat::Change) -> Result<u8, Failure> {
     let answer = hub.client.get(&path, &[]).await?;
     let old: Dnat = hub.client.read(answer.body)?;
     let segment = match &change.segment {
-        Some(segment) => SegmentId(segment::id(hub, old.project.0, segment).await?),
+        Some(segment) => SegmentId(hub.within(Segments, (segment, &old.project.to_string())).await?),
         None => old.segment,
     };
     let expires = old.expires.filter(|_| !change.no_expiry);
@@ -138,6 +138,7 @@ async fn path(hub: &Hub, dnat: &dnat::Dnat) -> Result<String, Failure> {
             noun: Dnat::NOUN,
             name: dnat.global_ip.clone(),
             command: "dnat",
+            within: Within::Project(dnat.project.project.clone()),
         }),
     }
 }

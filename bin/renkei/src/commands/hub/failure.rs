@@ -14,6 +14,45 @@ use crate::settings::hub::HubUrl;
 /// What a library said.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// Where a name was looked for, as the person named that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// Everywhere.
+    Hub,
+    /// In a project.
+    Project(String),
+    /// At a site.
+    Site(String),
+    /// In a segment of a project.
+    Segment {
+        /// Which.
+        segment: String,
+        /// Whose.
+        project: String,
+    },
+}
+
+impl Within {
+    fn place(&self) -> String {
+        match self {
+            Self::Hub => String::new(),
+            Self::Project(project) => format!(" in project `{project}`"),
+            Self::Site(site) => format!(" at site `{site}`"),
+            Self::Segment { segment, .. } => format!(" in segment `{segment}`"),
+        }
+    }
+
+    /// For the command that lists what there is.
+    fn options(&self) -> String {
+        match self {
+            Self::Hub => String::new(),
+            Self::Project(project) => format!(" -p {project}"),
+            Self::Site(site) => format!(" --site {site}"),
+            Self::Segment { segment, project } => format!(" {segment} -p {project}"),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -67,7 +106,11 @@ pub enum Failure {
         source: std::io::Error,
     },
     /// A name that nothing has.
-    #[error("there is no {noun} `{name}`, or you may not see it\nhint: `renkei {command} list` shows what there is")]
+    #[error(
+        "there is no {noun} `{name}`{}, or you may not see it\nhint: `renkei {command} list{}` shows what there is",
+        .within.place(),
+        .within.options()
+    )]
     Missing {
         /// What was looked for.
         noun: &'static str,
@@ -75,9 +118,11 @@ pub enum Failure {
         name: String,
         /// The command about such things.
         command: &'static str,
+        /// Where it was looked for.
+        within: Within,
     },
     /// A name that several have.
-    #[error("`{name}` may be any of {} {noun}s\nhint: give the id: {}", ids.len(), ids.join(", "))]
+    #[error("`{name}` may be any of {} {noun}s\nhint: give the id{or}: {}", ids.len(), ids.join(", "))]
     Ambiguous {
         /// What was looked for.
         noun: &'static str,
@@ -85,6 +130,8 @@ pub enum Failure {
         name: String,
         /// Whose name it is.
         ids: Vec<String>,
+        /// What else would tell them apart.
+        or: &'static str,
     },
     /// Destroys, and there is no terminal to ask at.
     #[error(
@@ -206,6 +253,7 @@ mod tests {
             noun: "project",
             name,
             command: "project",
+            within: Within::Hub,
         };
         let value = missing.json();
         assert_eq!(value["type"], "not-found");

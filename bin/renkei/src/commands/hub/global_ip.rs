@@ -6,7 +6,7 @@ use renkei_types::global_ip::{GlobalIp, NewGlobalIp, TakeGlobalIp};
 use renkei_types::id::SiteId;
 
 use super::client::Change;
-use super::failure::Failure;
+use super::failure::{Failure, Within};
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{Projects, Sites};
@@ -52,7 +52,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             let of = match (&list.site, &list.project.project) {
                 (Some(site), _) => Sites.one(hub.id(Sites, site).await?),
                 (None, Some(project)) => Projects.one(hub.id(Projects, project).await?),
-                (None, None) => return Err(missing("")),
+                (None, None) => unreachable!("one of them is required"),
             };
             hub.list::<GlobalIp>(&format!("{of}/global-ips"), &[]).await
         }
@@ -72,7 +72,8 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::GiveBack(back) => {
             let project = Projects.one(hub.id(Projects, &back.project.project).await?);
             let all = format!("{project}/global-ips");
-            let id = found(hub, &all, back.address).await?;
+            let within = Within::Project(back.project.project.clone());
+            let id = found(hub, (&all, within), back.address).await?;
             // It is shown by itself, and given back in the project.
             let change = Change::delete(format!("{all}/{id}"));
             hub.destroy_by::<GlobalIp>((&format!("/global-ips/{id}"), change), back.destroys, "gave back")
@@ -86,7 +87,8 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         }
         Verb::Remove(remove) => {
             let site = Sites.one(hub.id(Sites, &remove.site).await?);
-            let id = found(hub, &format!("{site}/global-ips"), remove.address).await?;
+            let within = Within::Site(remove.site.clone());
+            let id = found(hub, (&format!("{site}/global-ips"), within), remove.address).await?;
             hub.destroy::<GlobalIp>(&format!("/global-ips/{id}"), remove.destroys, "removed")
                 .await
         }
@@ -94,18 +96,15 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
 }
 
 /// The id of an address in a list.
-async fn found(hub: &Hub, list: &str, address: IpAddr) -> Result<String, Failure> {
+async fn found(hub: &Hub, (list, within): (&str, Within), address: IpAddr) -> Result<String, Failure> {
     let all = hub.client.all(list, &[]).await?;
     let same = |text: &str| text.parse::<IpAddr>().is_ok_and(|one| one == address);
     let found = all.iter().find(|one| one["address"].as_str().is_some_and(same));
     let id = found.and_then(|one| one["id"].as_str());
-    id.map(str::to_owned).ok_or_else(|| missing(&address.to_string()))
-}
-
-fn missing(address: &str) -> Failure {
-    Failure::Missing {
+    id.map(str::to_owned).ok_or_else(|| Failure::Missing {
         noun: GlobalIp::NOUN,
-        name: address.to_owned(),
+        name: address.to_string(),
         command: "global-ip",
-    }
+        within,
+    })
 }

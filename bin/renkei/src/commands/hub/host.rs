@@ -223,7 +223,7 @@ async fn unknown(hub: &Hub, named: &host::Unknown) -> Result<Found, Failure> {
         Err(_) => {
             let mut found = hub.client.all(&list, &[]).await?;
             found.retain(|one| one["name"] == named.vm);
-            super::resolve::the_one(Collection::Unknown, &named.vm, &found)?
+            super::resolve::the_one(Collection::Unknown, (&named.vm, None), &found)?
         }
     };
     Ok(Found {

@@ -60,7 +60,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             }
             hub.list::<Image>(HERE.path(), &query).await
         }
-        Verb::Show(one) => hub.show::<Image>(&HERE.one(hub.id(HERE, &one.which).await?)).await,
+        Verb::Show(one) => hub.show::<Image>(&HERE.one(hub.one(HERE, &one).await?)).await,
         Verb::Delete(delete) => hub.delete::<Image>(HERE, &delete).await,
     }
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use renkei_types::lease::{Lease, NewLease};
 
 use super::client::Change;
-use super::failure::Failure;
+use super::failure::{Failure, Within};
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
-use super::resolve::Collection::{Projects, Segments};
+use super::resolve::Collection::{Segments, Vms};
 use super::{Hub, segment, table};
 use crate::arguments::hub::lease::{self, Verb};
 
@@ -21,25 +21,26 @@ impl Noun for Lease {
     }
 
     fn mentions(&self) -> Vec<Mention> {
-        Vec::new()
+        let machine = self.vm.map(|vm| (Vms, vm.0));
+        machine.into_iter().chain([(Segments, self.segment.0)]).collect()
     }
 
-    fn row(&self, _: &Names) -> Vec<String> {
+    fn row(&self, names: &Names) -> Vec<String> {
         vec![
             self.address.to_string(),
-            machine(self),
+            machine(self, names),
             reserved(self),
             self.note.clone(),
             table::time(self.created),
         ]
     }
 
-    fn fields(&self, _: &Names) -> Vec<(&'static str, String)> {
+    fn fields(&self, names: &Names) -> Vec<(&'static str, String)> {
         vec![
             ("address", self.address.to_string()),
             ("id", self.id.to_string()),
-            ("segment", self.segment.to_string()),
-            ("machine", machine(self)),
+            ("segment", names.get(self.segment.0)),
+            ("machine", machine(self, names)),
             ("reserved", reserved(self)),
             ("note", self.note.clone()),
             ("since", table::time(self.created)),
@@ -47,8 +48,8 @@ impl Noun for Lease {
     }
 }
 
-fn machine(lease: &Lease) -> String {
-    lease.vm.map(|vm| vm.to_string()).unwrap_or_default()
+fn machine(lease: &Lease, names: &Names) -> String {
+    lease.vm.map(|vm| names.get(vm.0)).unwrap_or_default()
 }
 
 fn reserved(lease: &Lease) -> String {
@@ -85,12 +86,8 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
 
 /// The path of an address in a segment.
 async fn path(hub: &Hub, lease: &lease::Lease) -> Result<String, Failure> {
-    let project = hub.id(Projects, &lease.segment.project.project).await?;
-    let segment = segment::id(hub, project, &lease.segment.segment).await?;
-    let leases = hub
-        .client
-        .all(&format!("{}/leases", Segments.one(segment)), &[])
-        .await?;
+    let segment = segment::path(hub, &lease.segment).await?;
+    let leases = hub.client.all(&format!("{segment}/leases"), &[]).await?;
     let same = |text: &str| text.parse::<IpAddr>().is_ok_and(|address| address == lease.address);
     let found = leases.iter().find(|one| one["address"].as_str().is_some_and(same));
     match found.and_then(|one| one["id"].as_str()) {
@@ -99,6 +96,10 @@ async fn path(hub: &Hub, lease: &lease::Lease) -> Result<String, Failure> {
             noun: "held address",
             name: lease.address.to_string(),
             command: "lease",
+            within: Within::Segment {
+                segment: lease.segment.segment.clone(),
+                project: lease.segment.project.project.clone(),
+            },
         }),
     }
 }

@@ -4,7 +4,7 @@ use renkei_types::member::{Member, NewMember};
 use uuid::Uuid;
 
 use super::client::Change;
-use super::failure::Failure;
+use super::failure::{Failure, Within};
 use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{Projects, Users};
@@ -88,6 +88,7 @@ async fn path(hub: &Hub, member: &member::Member) -> Result<String, Failure> {
                 noun: "member",
                 name: member.user.clone(),
                 command: "member",
+                within: Within::Project(member.project.project.clone()),
             })?
         }
     };

@@ -1,5 +1,6 @@
 //! A noun as people see it, and the verbs that all nouns have.
 
+use clap::Args;
 use renkei_transfer::ssh::{Prompt, PromptError, Terminal};
 use renkei_types::change::Plan;
 use renkei_types::freeze::NewFreeze;
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::resolve::{self, Collection};
 use super::{Hub, operation, plan, table};
-use crate::arguments::hub::{Delete, Destroys, Freeze, Planned, Thaw};
+use crate::arguments::hub::{Delete, Destroys, Freeze, Planned, Thaw, Which};
 use crate::exit;
 
 /// See the module.
@@ -74,6 +75,19 @@ impl Hub {
     /// The id of what `text` names.
     pub async fn id(&self, collection: Collection, text: &str) -> Result<Uuid, Failure> {
         resolve::id(&self.client, collection, text).await
+    }
+
+    /// The id of what a person has named, in the project that they have named with it.
+    pub async fn one(&self, collection: Collection, one: &impl Which) -> Result<Uuid, Failure> {
+        match one.project() {
+            Some(project) => self.within(collection, (one.which(), project)).await,
+            None => self.id(collection, one.which()).await,
+        }
+    }
+
+    /// The id of what `text` names in a project, which has a name or an id as well.
+    pub async fn within(&self, collection: Collection, (text, project): (&str, &str)) -> Result<Uuid, Failure> {
+        resolve::within(&self.client, collection, (text, project)).await
     }
 
     /// The ids of what several texts name.
@@ -149,8 +163,12 @@ impl Hub {
     }
 
     /// Deletes what `delete` names.
-    pub async fn delete<N: Noun>(&self, collection: Collection, delete: &Delete) -> Result<u8, Failure> {
-        let id = self.id(collection, &delete.one.which).await?;
+    pub async fn delete<N: Noun>(
+        &self,
+        collection: Collection,
+        delete: &Delete<impl Args + Which>,
+    ) -> Result<u8, Failure> {
+        let id = self.one(collection, &delete.one).await?;
         self.destroy::<N>(&collection.one(id), delete.destroys, "deleted").await
     }
 
@@ -210,8 +228,12 @@ impl Hub {
     }
 
     /// Freezes.
-    pub async fn freeze<N: Noun>(&self, collection: Collection, freeze: Freeze) -> Result<u8, Failure> {
-        let id = self.id(collection, &freeze.one.which).await?;
+    pub async fn freeze<N: Noun>(
+        &self,
+        collection: Collection,
+        freeze: Freeze<impl Args + Which>,
+    ) -> Result<u8, Failure> {
+        let id = self.one(collection, &freeze.one).await?;
         let new = NewFreeze {
             reason: freeze.reason,
             until: freeze.until.map(|until| until.seen_from(self.now)),
@@ -221,8 +243,8 @@ impl Hub {
     }
 
     /// Lifts a freeze.
-    pub async fn thaw<N: Noun>(&self, collection: Collection, thaw: &Thaw) -> Result<u8, Failure> {
-        let id = self.id(collection, &thaw.one.which).await?;
+    pub async fn thaw<N: Noun>(&self, collection: Collection, thaw: &Thaw<impl Args + Which>) -> Result<u8, Failure> {
+        let id = self.one(collection, &thaw.one).await?;
         let change = Change::delete(format!("{}/freeze", collection.one(id))).mode(thaw.planned.into());
         self.carry_out::<N>(&Deed {
             change,

@@ -8,12 +8,13 @@ use renkei_types::operation::{Operation, OperationState};
 use renkei_types::size::Elapsed;
 use tokio::time::{Instant, sleep};
 
+use super::client::{Change, Outcome};
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::Noun;
 use super::resolve::Collection::{Projects, Users};
 use super::{Hub, table};
-use crate::arguments::hub::operation::{List, State, Verb, Wait};
+use crate::arguments::hub::operation::{Cancel, List, State, Verb, Wait};
 use crate::exit;
 use crate::printer::Status;
 
@@ -104,6 +105,27 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::List(list) => self::list(hub, &list).await,
         Verb::Show(one) => hub.show::<Operation>(&format!("{OPERATIONS}/{}", one.id)).await,
         Verb::Wait(wait) => self::wait(hub, &wait).await,
+        Verb::Cancel(cancel) => self::cancel(hub, &cancel).await,
+    }
+}
+
+/// That it ends as failed is what was asked for.
+async fn cancel(hub: &Hub, cancel: &Cancel) -> Result<u8, Failure> {
+    let path = format!("{OPERATIONS}/{}/cancel", cancel.one.id);
+    let change = Change::create(path, &()).mode(cancel.planned.into());
+    match hub.client.change(&change).await? {
+        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Done(operation) => {
+            if hub.is_json() {
+                hub.print_json(&operation)?;
+            } else {
+                hub.print_line(&format!("cancelling operation {}", cancel.one.id))?;
+            }
+            if change.waits() {
+                until_ended(hub, cancel.one.id, None).await?;
+            }
+            Ok(exit::COMPLETE)
+        }
     }
 }
 

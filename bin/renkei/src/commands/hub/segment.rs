@@ -2,7 +2,6 @@
 
 use renkei_types::id::SiteId;
 use renkei_types::segment::{NewSegment, Segment, SegmentPatch};
-use uuid::Uuid;
 
 use super::client::Change;
 use super::failure::Failure;
@@ -88,7 +87,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::List(of) => {
             let project = hub.id(Projects, &of.project).await?;
-            hub.list::<Segment>(&segments(project), &[]).await
+            hub.list::<Segment>(&HERE.of_project(project), &[]).await
         }
         Verb::Show(segment) => hub.show::<Segment>(&path(hub, &segment).await?).await,
         Verb::Create(create) => self::create(hub, create).await,
@@ -117,7 +116,7 @@ async fn create(hub: &Hub, create: segment::Create) -> Result<u8, Failure> {
         ntp: create.ntp,
         strict: create.strict,
     };
-    let change = Change::create(segments(project), &new).mode(create.planned.into());
+    let change = Change::create(HERE.of_project(project), &new).mode(create.planned.into());
     hub.carry_out::<Segment>(&Deed {
         change,
         done: "created",
@@ -143,20 +142,8 @@ async fn change(hub: &Hub, change: segment::Change) -> Result<u8, Failure> {
     .await
 }
 
-fn segments(project: Uuid) -> String {
-    format!("{}/segments", Projects.one(project))
-}
-
-/// The id of what `text` names in a project.
-pub async fn id(hub: &Hub, project: Uuid, text: &str) -> Result<Uuid, Failure> {
-    super::resolve::within(&hub.client, (HERE, &segments(project)), text).await
-}
-
 /// The path of a segment.
 pub async fn path(hub: &Hub, segment: &segment::Segment) -> Result<String, Failure> {
-    if let Ok(id) = Uuid::try_parse(&segment.segment) {
-        return Ok(HERE.one(id));
-    }
-    let project = hub.id(Projects, &segment.project.project).await?;
-    Ok(HERE.one(id(hub, project, &segment.segment).await?))
+    let id = hub.within(HERE, (&segment.segment, &segment.project.project)).await?;
+    Ok(HERE.one(id))
 }

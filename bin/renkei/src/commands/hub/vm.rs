@@ -11,7 +11,7 @@ use super::client::{Change, Outcome};
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::Noun;
-use super::resolve::Collection::{self, Presets, Projects, Segments, Sites, Templates};
+use super::resolve::Collection::{self, Hosts, Presets, Projects, Segments, Sites, Templates};
 use super::{Hub, table};
 use crate::arguments::hub::Planned;
 use crate::arguments::hub::amount::{Disk, Memory};
@@ -29,7 +29,9 @@ impl Noun for Vm {
     }
 
     fn mentions(&self) -> Vec<Mention> {
-        vec![(Projects, self.project.0), (Sites, self.site.0)]
+        let host = self.host.map(|host| (Hosts, host.0));
+        let about = [(Projects, self.project.0), (Sites, self.site.0)];
+        about.into_iter().chain(host).collect()
     }
 
     fn row(&self, names: &Names) -> Vec<String> {
@@ -54,7 +56,7 @@ impl Noun for Vm {
             ("id", self.id.to_string()),
             ("project", names.get(self.project.0)),
             ("site", names.get(self.site.0)),
-            ("host", self.host.map(|host| host.to_string()).unwrap_or_default()),
+            ("host", self.host.map(|host| names.get(host.0)).unwrap_or_default()),
             ("state", self.state().to_string()),
             ("doing", self.seen.doing.clone().unwrap_or_default()),
             ("fault", fault.unwrap_or_default()),
@@ -99,7 +101,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::List(list) => {
             let mut query = Vec::new();
-            if let Some(project) = &list.project {
+            if let Some(project) = &list.of.project {
                 query.push(("project", hub.id(Projects, project).await?.to_string()));
             }
             if let Some(site) = &list.site {
@@ -107,10 +109,10 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             }
             hub.list::<Vm>(HERE.path(), &query).await
         }
-        Verb::Show(one) => hub.show::<Vm>(&HERE.one(hub.id(HERE, &one.which).await?)).await,
+        Verb::Show(one) => hub.show::<Vm>(&HERE.one(hub.one(HERE, &one).await?)).await,
         Verb::Deploy(deploy) => self::deploy(hub, deploy).await,
         Verb::Clone(clone) => {
-            let id = hub.id(HERE, &clone.one.which).await?;
+            let id = hub.one(HERE, &clone.one).await?;
             let new = CloneVm {
                 name: clone.name,
                 size: None,
@@ -134,13 +136,13 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::Suspend(act) => ask(hub, &act, ("suspend", "suspending"), &()).await,
         Verb::Resume(act) => ask(hub, &act, ("resume", "resuming"), &()).await,
         Verb::Save(save) => {
-            let id = hub.id(HERE, &save.one.which).await?;
+            let id = hub.one(HERE, &save.one).await?;
             let body = SaveVm { name: save.name };
             let change = Change::create(format!("{}/save", HERE.one(id)), &body).mode(save.planned.into());
             asked(hub, &change, (id, "saving", &save.one.which)).await
         }
         Verb::Destroy(destroy) => {
-            let id = hub.id(HERE, &destroy.one.which).await?;
+            let id = hub.one(HERE, &destroy.one).await?;
             hub.destroy::<Vm>(&HERE.one(id), destroy.destroys, "destroying").await
         }
         Verb::Freeze(freeze) => hub.freeze::<Vm>(HERE, freeze).await,
@@ -150,15 +152,19 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
 
 async fn deploy(hub: &Hub, deploy: vm::Deploy) -> Result<u8, Failure> {
     let project = hub.id(Projects, &deploy.project.project).await?;
-    let segments = format!("{}/segments", Projects.one(project));
-    let mut adapters = Vec::new();
+    let mut segments = Vec::new();
     for segment in &deploy.segment {
-        let id = super::resolve::within(&hub.client, (Segments, &segments), segment).await?;
-        adapters.push(NewAdapter {
-            segment: SegmentId(id),
-            address: deploy.address.filter(|_| adapters.is_empty()),
-        });
+        segments.push(hub.within(Segments, (segment, &deploy.project.project)).await?);
     }
+    if segments.is_empty() && deploy.address.is_some() {
+        segments.push(default_segment(hub, (project, &deploy.project.project)).await?);
+    }
+    let first = |index: usize| deploy.address.filter(|_| index == 0);
+    let adapter = |(index, segment): (usize, Uuid)| NewAdapter {
+        segment: SegmentId(segment),
+        address: first(index),
+    };
+    let adapters = segments.into_iter().enumerate().map(adapter).collect();
     let new = NewVm {
         project: ProjectId(project),
         name: deploy.name,
@@ -178,6 +184,13 @@ async fn deploy(hub: &Hub, deploy: vm::Deploy) -> Result<u8, Failure> {
         "deploying",
     )
     .await
+}
+
+/// The network that machines of a project get which ask for none.
+async fn default_segment(hub: &Hub, (project, called): (Uuid, &str)) -> Result<Uuid, Failure> {
+    let mut all = hub.client.all(&Segments.of_project(project), &[]).await?;
+    all.retain(|one| one["default"] == true);
+    super::resolve::the_one(Segments, ("default", Some(called)), &all)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -226,7 +239,7 @@ async fn deployed(hub: &Hub, change: &Change, doing: &str) -> Result<u8, Failure
 }
 
 async fn change(hub: &Hub, change: vm::Change) -> Result<u8, Failure> {
-    let id = hub.id(HERE, &change.one.which).await?;
+    let id = hub.one(HERE, &change.one).await?;
     let disks: Vec<u64> = change.disk.iter().map(|disk| disk.0).collect();
     let patch = VmPatch {
         name: change.name,
@@ -240,7 +253,7 @@ async fn change(hub: &Hub, change: vm::Change) -> Result<u8, Failure> {
 }
 
 async fn ask(hub: &Hub, act: &vm::Act, (path, doing): (&str, &str), body: &impl Serialize) -> Result<u8, Failure> {
-    let id = hub.id(HERE, &act.one.which).await?;
+    let id = hub.one(HERE, &act.one).await?;
     let planned: Planned = act.planned;
     let change = Change::create(format!("{}/{path}", HERE.one(id)), body).mode(planned.into());
     asked(hub, &change, (id, doing, &act.one.which)).await

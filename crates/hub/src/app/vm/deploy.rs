@@ -216,15 +216,21 @@ struct Wanted<'a> {
 
 /// The names of the machines, in their order.
 fn names(text: &str) -> Result<Vec<VmName>, Problem> {
-    let invalid = |title: String| Problem::new(ProblemKind::Invalid, title).field("name");
-    let names = renkei_types::name_range::expand(text).map_err(|error| invalid(error.to_string()))?;
+    let invalid = |title: String| {
+        let problem = Problem::new(ProblemKind::Invalid, title).field("name");
+        problem.hint("such as `node-1`, or `node-[01-16]` for sixteen")
+    };
+    let names = renkei_types::name_range::expand(text).map_err(|error| invalid(format!("`{text}`: {error}")))?;
     names.iter().map(|name| vm_name(name)).collect()
 }
 
 /// The name of one machine.
 pub(super) fn vm_name(text: &str) -> Result<VmName, Problem> {
     let name = text.parse::<VmName>();
-    name.map_err(|error| Problem::new(ProblemKind::Invalid, format!("`{text}`: {error}")).field("name"))
+    name.map_err(|error| {
+        let problem = Problem::new(ProblemKind::Invalid, format!("`{text}`: {error}")).field("name");
+        problem.hint("such as `node-1`")
+    })
 }
 
 fn plain_texts(new: &NewVm) -> Result<(), Problem> {
