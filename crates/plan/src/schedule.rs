@@ -199,6 +199,12 @@ impl Plan {
         self.release(id);
     }
 
+    /// When anything came over the lane last; none if there is no such lane.
+    #[must_use]
+    pub fn heard(&self, id: LaneId) -> Option<Time> {
+        self.lanes.get(&id).map(|lane| lane.heard)
+    }
+
     /// Whether the lane may end: it was retired and has nothing in flight, or everything is complete.
     #[must_use]
     pub fn is_retired(&self, id: LaneId) -> bool {

@@ -5,6 +5,7 @@
 mod bottleneck;
 pub mod estimate;
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use renkei_plan::LaneId;
 use renkei_plan::tune::{Bounds, Lanes, Load, MOST_LANES, Tuner};
+use renkei_ssh::sftp::Sftp;
 use renkei_ssh::{ConnectErrorKind, Connection, Logins};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -340,10 +342,12 @@ impl Fleet {
             }
         } else if target < up && self.shared.ledger.scanned.load(Relaxed) {
             // Before that, little to do may only mean that little was found so far.
+            let mut plan = self.shared.plan();
+            // A lane that hangs must not be the one that is left.
             let mut ids: Vec<LaneId> = self.lanes.keys().copied().collect();
-            ids.sort_unstable();
+            ids.sort_unstable_by_key(|&id| (Reverse(plan.heard(id)), id));
             for id in ids.into_iter().skip(target as usize) {
-                self.shared.plan().retire(id);
+                plan.retire(id);
                 self.shared.wake.notify_waiters();
             }
         }
@@ -366,7 +370,11 @@ impl Fleet {
     fn opened(&mut self, opened: Result<Lines, LineError>) {
         let now = self.shared.now();
         match opened {
-            Ok(lines) => self.join(lines),
+            Ok(lines) => {
+                if let Some(lines) = self.unused(lines) {
+                    self.join(lines);
+                }
+            }
             Err(error) => {
                 let reason = chain(&error);
                 let up = self.up();
@@ -397,6 +405,29 @@ impl Fleet {
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+
+    /// A session that was opened beside the first may have begun sooner and been taken for it: the one that was left takes
+    /// its place here, since two lanes on one session would end together.
+    fn unused(&self, lines: Lines) -> Option<Lines> {
+        if !lines.all().any(|line| self.has(&line.sftp)) {
+            return Some(lines);
+        }
+        let free = |server: &Option<Arc<Server>>| server.as_ref().and_then(|server| server.find(|sftp| !self.has(sftp)));
+        let lines = Lines {
+            source: free(&self.route.source),
+            target: free(&self.route.target),
+        };
+        (lines.all().count() == self.route.servers().count()).then_some(lines)
+    }
+
+    /// Whether a lane works on this session, or did.
+    fn has(&self, sftp: &Sftp) -> bool {
+        let lanes = self.lanes.values().map(|lane| &lane.lines);
+        lanes
+            .chain(&self.spare)
+            .flat_map(Lines::all)
+            .any(|line| line.sftp.is_same(sftp))
     }
 
     fn ended(&mut self, id: LaneId, end: LaneEnd) {

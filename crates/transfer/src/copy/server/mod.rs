@@ -257,6 +257,11 @@ impl Server {
         begun.or(lines.first()).cloned()
     }
 
+    /// The session open longest of those that `wanted` says.
+    pub fn find(&self, wanted: impl Fn(&Sftp) -> bool) -> Option<Line> {
+        self.lines().into_iter().find(|line| wanted(&line.sftp))
+    }
+
     /// How many handles may be open in one session, as the server told it in any.
     pub fn max_handles(&self) -> Option<u64> {
         if let Some(line) = self.first().filter(|line| line.sftp.is_ready()) {
