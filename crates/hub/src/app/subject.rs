@@ -224,8 +224,13 @@ impl Subject for VmRow {
         self.vm.name.to_string()
     }
 
+    /// What waits for room was asked for as well.
     fn shown(&self) -> Value {
-        json(&self.vm)
+        let mut vm = self.vm.clone();
+        if let Some(placing) = &self.placing {
+            vm.meant = placing.meant.clone();
+        }
+        json(&vm)
     }
 
     fn project(&self) -> Option<ProjectId> {

@@ -11,6 +11,8 @@ use super::{Destroys, InProject, OfProject, Planned};
 pub enum Verb {
     /// List those of a project, or with --site all of a site
     List(List),
+    /// Show one of a project, or with --site of a site
+    Show(Show),
     /// Take one for a project, within its quota
     Take(Take),
     /// Give one back that leads nowhere
@@ -33,6 +35,17 @@ pub struct List {
     /// All of this site, by name or id: for those who run it
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
+}
+
+/// `renkei global-ip show`.
+#[derive(Clone, Debug, Args)]
+pub struct Show {
+    /// Which
+    #[arg(value_name = "ADDRESS")]
+    pub address: IpAddr,
+    /// Among which.
+    #[command(flatten)]
+    pub of: List,
 }
 
 /// `renkei global-ip take`.

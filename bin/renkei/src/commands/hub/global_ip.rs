@@ -11,7 +11,7 @@ use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{Projects, Sites};
 use super::{Hub, table};
-use crate::arguments::hub::global_ip::Verb;
+use crate::arguments::hub::global_ip::{List, Verb};
 
 impl Noun for GlobalIp {
     const NOUN: &'static str = "outside address";
@@ -49,12 +49,13 @@ impl Noun for GlobalIp {
 pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::List(list) => {
-            let of = match (&list.site, &list.project.project) {
-                (Some(site), _) => Sites.one(hub.id(Sites, site).await?),
-                (None, Some(project)) => Projects.one(hub.id(Projects, project).await?),
-                (None, None) => unreachable!("one of them is required"),
-            };
-            hub.list::<GlobalIp>(&format!("{of}/global-ips"), &[]).await
+            let (path, _) = all(hub, &list).await?;
+            hub.list::<GlobalIp>(&path, &[]).await
+        }
+        Verb::Show(show) => {
+            let (path, within) = all(hub, &show.of).await?;
+            let id = found(hub, (&path, within), show.address).await?;
+            hub.show::<GlobalIp>(&format!("/global-ips/{id}")).await
         }
         Verb::Take(take) => {
             let project = Projects.one(hub.id(Projects, &take.project.project).await?);
@@ -93,6 +94,21 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
                 .await
         }
     }
+}
+
+/// The path of the list that is asked for, and whose it is.
+async fn all(hub: &Hub, list: &List) -> Result<(String, Within), Failure> {
+    let (of, within) = match (&list.site, &list.project.project) {
+        (Some(site), _) => (Sites.one(hub.id(Sites, site).await?), Within::Site(site.clone())),
+        (None, project) => {
+            let project = project.clone().unwrap_or_default();
+            (
+                Projects.one(hub.id(Projects, &project).await?),
+                Within::Project(project),
+            )
+        }
+    };
+    Ok((format!("{of}/global-ips"), within))
 }
 
 /// The id of an address in a list.

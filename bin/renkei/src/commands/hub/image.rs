@@ -5,7 +5,7 @@ use renkei_types::image::Image;
 use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::Noun;
-use super::resolve::Collection::{self, Projects, Sites};
+use super::resolve::Collection::{self, Projects, Sites, Vms};
 use super::{Hub, table};
 use crate::arguments::hub::amount::Disk;
 use crate::arguments::hub::image::Verb;
@@ -21,7 +21,7 @@ impl Noun for Image {
     }
 
     fn mentions(&self) -> Vec<Mention> {
-        vec![(Projects, self.project.0), (Sites, self.site.0)]
+        vec![(Projects, self.project.0), (Sites, self.site.0), (Vms, self.vm.0)]
     }
 
     fn row(&self, names: &Names) -> Vec<String> {
@@ -43,7 +43,7 @@ impl Noun for Image {
             ("site", names.get(self.site.0)),
             ("state", self.state.to_string()),
             ("disk", Disk(self.disk_gib).to_string()),
-            ("made from", self.vm.to_string()),
+            ("made from", names.get(self.vm.0)),
             ("blake3", self.digest.clone().unwrap_or_default()),
             ("created", table::time(self.created)),
         ]

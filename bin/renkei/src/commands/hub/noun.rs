@@ -137,7 +137,7 @@ impl Hub {
     /// Makes a change and says so, or shows what it would do.
     pub async fn carry_out<N: Noun>(&self, deed: &Deed) -> Result<u8, Failure> {
         match self.client.change(&deed.change).await? {
-            Outcome::Planned(plan) => self.print_plan(plan),
+            Outcome::Planned(plan) => self.print_plan(plan).await,
             Outcome::Done(object) if self.is_json() => {
                 self.print_json(&object)?;
                 self.until_so(&deed.change, &object).await
@@ -208,10 +208,10 @@ impl Hub {
             if let Some(problem) = plan.refused.first() {
                 return Err(problem.clone().into());
             }
-            confirm(called, &plan)?;
+            confirm(called, &self.told(&plan).await)?;
         }
         match self.client.change(change).await? {
-            Outcome::Planned(plan) => self.print_plan(plan),
+            Outcome::Planned(plan) => self.print_plan(plan).await,
             Outcome::Done(answer) => {
                 match self.is_json() {
                     true => self.print_json(&answer)?,
@@ -253,13 +253,17 @@ impl Hub {
         .await
     }
 
+    async fn told(&self, plan: &Plan) -> String {
+        plan::told(plan, &Names::of(&self.client, plan::mentions(plan)).await)
+    }
+
     /// A plan, and 1 if it would be refused.
-    pub fn print_plan(&self, value: Value) -> Result<u8, Failure> {
+    pub async fn print_plan(&self, value: Value) -> Result<u8, Failure> {
         let plan: Plan = self.client.read(value.clone())?;
         if self.is_json() {
             self.print_json(&value)?;
         } else {
-            self.print_text(&plan::told(&plan))?;
+            self.print_text(&self.told(&plan).await)?;
         }
         Ok(if plan.refused.is_empty() {
             exit::COMPLETE
@@ -270,8 +274,8 @@ impl Hub {
 }
 
 /// Asks at the terminal, with what would happen before the eyes.
-fn confirm(called: &str, plan: &Plan) -> Result<(), Failure> {
-    let question = format!("{}go on? [yes/no] ", plan::told(plan));
+fn confirm(called: &str, plan: &str) -> Result<(), Failure> {
+    let question = format!("{plan}go on? [yes/no] ");
     match Terminal.confirm(&question) {
         Ok(true) => Ok(()),
         Ok(false) | Err(PromptError::Declined) => Err(Failure::Declined),

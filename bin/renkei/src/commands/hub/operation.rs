@@ -114,7 +114,7 @@ async fn cancel(hub: &Hub, cancel: &Cancel) -> Result<u8, Failure> {
     let path = format!("{OPERATIONS}/{}/cancel", cancel.one.id);
     let change = Change::create(path, &()).mode(cancel.planned.into());
     match hub.client.change(&change).await? {
-        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Planned(plan) => hub.print_plan(plan).await,
         Outcome::Done(operation) => {
             if hub.is_json() {
                 hub.print_json(&operation)?;
@@ -194,6 +194,14 @@ async fn until_ended(hub: &Hub, id: OperationId, give_up: Option<Instant>) -> Re
         sleep(pause).await;
         pause = (pause * 2).min(LATER);
     }
+}
+
+/// What an open operation waits for. That it cannot be seen is no failure.
+pub(super) async fn waiting_for(hub: &Hub, id: Option<OperationId>) -> Option<String> {
+    let answer = hub.client.get(&format!("{OPERATIONS}/{}", id?), &[]).await.ok()?;
+    let operation: Operation = hub.client.read(answer.body).ok()?;
+    let waiting = operation.waiting?;
+    Some(format!("{}, since {}", waiting.what, table::time(waiting.since)))
 }
 
 fn ended(operation: &Operation) -> Result<u8, Failure> {

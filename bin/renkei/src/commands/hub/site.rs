@@ -93,7 +93,7 @@ async fn invite(hub: &Hub, invite: site::Invite) -> Result<u8, Failure> {
     let path = format!("{}/invitations", HERE.one(hub.id(HERE, &invite.one.which).await?));
     let change = Change::create(path, &()).mode(invite.planned.into());
     match hub.client.change(&change).await? {
-        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Planned(plan) => hub.print_plan(plan).await,
         Outcome::Done(invited) if hub.is_json() => hub.print_json(&invited),
         Outcome::Done(invited) => {
             let invited: Invited = hub.client.read(invited)?;

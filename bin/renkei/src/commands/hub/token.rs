@@ -116,7 +116,7 @@ async fn create(hub: &Hub, create: token::Create) -> Result<u8, Failure> {
     };
     let change = Change::create(HERE.path(), &new).mode(create.planned.into());
     match hub.client.change(&change).await? {
-        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Planned(plan) => hub.print_plan(plan).await,
         Outcome::Done(issued) if hub.is_json() => hub.print_json(&issued),
         Outcome::Done(issued) => {
             let IssuedToken { token, secret } = hub.client.read(issued)?;

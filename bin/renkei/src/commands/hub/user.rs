@@ -109,7 +109,7 @@ async fn create(hub: &Hub, create: user::Create) -> Result<u8, Failure> {
     let change = Change::create(HERE.path(), &new).mode(create.planned.into());
     let shown = password.filter(|_| made_up);
     match (hub.client.change(&change).await?, shown) {
-        (Outcome::Planned(plan), _) => hub.print_plan(plan),
+        (Outcome::Planned(plan), _) => hub.print_plan(plan).await,
         (Outcome::Done(mut object), Some(password)) if hub.is_json() => {
             if let Some(fields) = object.as_object_mut() {
                 fields.insert("one_time_password".to_owned(), json!(password));

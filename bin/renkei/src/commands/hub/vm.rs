@@ -12,10 +12,10 @@ use super::failure::Failure;
 use super::names::{Mention, Names};
 use super::noun::Noun;
 use super::resolve::Collection::{self, Hosts, Presets, Projects, Segments, Sites, Templates};
-use super::{Hub, table};
-use crate::arguments::hub::Planned;
+use super::{Hub, operation, table};
 use crate::arguments::hub::amount::{Disk, Memory};
 use crate::arguments::hub::vm::{self, Verb};
+use crate::arguments::hub::{OneOfProject, Planned};
 use crate::exit;
 
 const HERE: Collection = Collection::Vms;
@@ -109,7 +109,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             }
             hub.list::<Vm>(HERE.path(), &query).await
         }
-        Verb::Show(one) => hub.show::<Vm>(&HERE.one(hub.one(HERE, &one).await?)).await,
+        Verb::Show(one) => self::show(hub, &one).await,
         Verb::Deploy(deploy) => self::deploy(hub, deploy).await,
         Verb::Clone(clone) => {
             let id = hub.one(HERE, &clone.one).await?;
@@ -148,6 +148,21 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::Freeze(freeze) => hub.freeze::<Vm>(HERE, freeze).await,
         Verb::Thaw(thaw) => hub.thaw::<Vm>(HERE, &thaw).await,
     }
+}
+
+/// With what its open operation waits for, which is what people want to know of one that does not get on.
+async fn show(hub: &Hub, one: &OneOfProject) -> Result<u8, Failure> {
+    let object = hub.client.get(&HERE.one(hub.one(HERE, one).await?), &[]).await?.body;
+    if hub.is_json() {
+        return hub.print_json(&object);
+    }
+    let vm: Vm = hub.client.read(object)?;
+    let names = Names::of(&hub.client, vm.mentions()).await;
+    let mut fields = vm.fields(&names);
+    if let Some(waiting) = operation::waiting_for(hub, vm.operation).await {
+        fields.push(("waiting for", waiting));
+    }
+    hub.print_text(&table::fields(fields))
 }
 
 async fn deploy(hub: &Hub, deploy: vm::Deploy) -> Result<u8, Failure> {
@@ -220,18 +235,18 @@ async fn size(hub: &Hub, sized: &vm::Sized) -> Result<Option<Size>, Failure> {
 /// Makes machines, tells which, and waits for each if that was asked for.
 async fn deployed(hub: &Hub, change: &Change, doing: &str) -> Result<u8, Failure> {
     let answer = match hub.client.change(change).await? {
-        Outcome::Planned(plan) => return hub.print_plan(plan),
+        Outcome::Planned(plan) => return hub.print_plan(plan).await,
         Outcome::Done(answer) => answer,
     };
     if hub.is_json() {
         hub.print_json(&answer)?;
     }
     let deployed: Deployed = hub.client.read(answer)?;
+    for vm in deployed.vms.iter().filter(|_| !hub.is_json()) {
+        hub.print_line(&format!("{doing} vm `{}`, id {}", vm.name, vm.id))?;
+    }
     let mut ends = exit::COMPLETE;
     for vm in &deployed.vms {
-        if !hub.is_json() {
-            hub.print_line(&format!("{doing} vm `{}`, id {}", vm.name, vm.id))?;
-        }
         let machine = serde_json::json!({ "id": vm.id });
         ends = ends.max(hub.until_so(change, &machine).await?);
     }
@@ -262,7 +277,7 @@ async fn ask(hub: &Hub, act: &vm::Act, (path, doing): (&str, &str), body: &impl 
 /// Asks a machine for something, says so, and waits for it if that was asked for.
 async fn asked(hub: &Hub, change: &Change, (id, doing, called): (Uuid, &str, &str)) -> Result<u8, Failure> {
     match hub.client.change(change).await? {
-        Outcome::Planned(plan) => hub.print_plan(plan),
+        Outcome::Planned(plan) => hub.print_plan(plan).await,
         Outcome::Done(operation) => {
             match hub.is_json() {
                 true => hub.print_json(&operation)?,

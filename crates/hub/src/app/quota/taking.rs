@@ -56,8 +56,11 @@ impl App {
             .find::<QuotaRow>("pair", &pair(share.project.0, share.site.0))
             .await?;
         let Some(quota) = found else {
-            let problem = format!("{} has no quota", self.named(share).await?);
-            return Err(Problem::new(ProblemKind::Conflict, problem).hint("ask those who run the site for one"));
+            let (project, site) = self.names_of(share).await?;
+            let problem = format!("project `{project}` at site `{site}` has no quota");
+            return Err(Problem::new(ProblemKind::Conflict, problem).hint(format!(
+                "ask those who run the site for one: `renkei quota set {site} -p {project} --vms … --vcpus … --memory … --disk … --segments …`"
+            )));
         };
         let used = sum(self.in_use(share).await?, draft.taken(share));
         let lacking = short(&quota, used, amounts);
@@ -71,17 +74,22 @@ impl App {
             return Ok(());
         };
         let told: Vec<&str> = lacking.iter().map(|(_, told)| told.as_str()).collect();
+        let (project, site) = self.names_of(share).await?;
         let problem = format!(
-            "the quota of {} is too small: {}",
-            self.named(share).await?,
+            "the quota of project `{project}` at site `{site}` is too small: {}",
             told.join("; ")
         );
-        Err(Problem::new(ProblemKind::Conflict, problem)
-            .field(*field)
-            .hint("free what is not needed, or ask those who run the site for more"))
+        let option = field
+            .trim_end_matches("_mib")
+            .trim_end_matches("_gib")
+            .replace('_', "-");
+        Err(Problem::new(ProblemKind::Conflict, problem).field(*field).hint(format!(
+            "free what is not needed, or ask those who run the site for more: `renkei quota set {site} -p {project} --{option} …`"
+        )))
     }
 
-    async fn named(&self, share: Share) -> Result<String, Problem> {
+    /// The names of the project and of the site.
+    async fn names_of(&self, share: Share) -> Result<(String, String), Problem> {
         let reading = &self.store.state;
         let project = reading.get::<Project>(share.project.0).await;
         let site = reading.get::<Site>(share.site.0).await;
@@ -90,13 +98,12 @@ impl App {
             site.map_err(|error| state(&error))?,
         );
         let name = |name: Option<String>, id: String| name.unwrap_or(id);
-        Ok(format!(
-            "project `{}` at site `{}`",
+        Ok((
             name(
                 project.map(|project| project.value.name.to_string()),
-                share.project.to_string()
+                share.project.to_string(),
             ),
-            name(site.map(|site| site.value.name.to_string()), share.site.to_string())
+            name(site.map(|site| site.value.name.to_string()), share.site.to_string()),
         ))
     }
 }

@@ -160,11 +160,11 @@ impl App {
     /// What confirms the segments of a site.
     async fn waited_for(&self, site: &Site) -> Result<String, Problem> {
         let Some(gateway) = site.gateway else {
-            return Ok(format!("for a host at site `{}`", site.name));
+            return Ok(format!("a host at site `{}`", site.name));
         };
         let host = self.row::<Host>(gateway.0).await?;
         let name = host.map_or_else(|| gateway.to_string(), |host| host.value.name.to_string());
-        Ok(format!("for host `{name}` at site `{}`", site.name))
+        Ok(format!("host `{name}` at site `{}`", site.name))
     }
 
     /// Whether this host is the one that confirms a segment.

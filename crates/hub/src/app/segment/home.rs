@@ -22,7 +22,11 @@ impl App {
                     "project `{}` has no default site: it has no quota anywhere",
                     project.name
                 );
-                Problem::new(ProblemKind::Invalid, problem).field("sites").hint(hint)
+                let next = format!(
+                    "ask those who run a site for one: `renkei quota set SITE -p {} --segments … --vms … --vcpus … --memory … --disk …`",
+                    project.name
+                );
+                Problem::new(ProblemKind::Invalid, problem).field("sites").hint(next)
             })?,
             [site] => *site,
             [_, _, ..] => {

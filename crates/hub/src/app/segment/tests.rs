@@ -82,7 +82,7 @@ async fn each_change_is_a_generation_that_waits_for_the_site() {
         (told.state, told.generation, told.through),
         (OperationState::Running, Generation(2), Some(segment.id.0))
     );
-    assert_eq!(told.waiting.unwrap().what, "for a host at site `Kashiwa`");
+    assert_eq!(told.waiting.unwrap().what, "a host at site `Kashiwa`");
 
     let host = net.gateway().await;
     assert!(net.manifest(host).await.segments.is_empty());
@@ -95,10 +95,7 @@ async fn each_change_is_a_generation_that_waits_for_the_site() {
     app.settle_segments(net.site, Timestamp::now()).await.unwrap();
     assert_eq!(net.manifest(host).await.is.version, version);
     let told = net.operations(acl.value.id.0).await.remove(0);
-    assert_eq!(
-        told.waiting.unwrap().what,
-        format!("for host `{host}` at site `Kashiwa`")
-    );
+    assert_eq!(told.waiting.unwrap().what, format!("host `{host}` at site `Kashiwa`"));
 
     // Another host's word does not count, an earlier generation ends what is as early.
     let report = |generation| BTreeMap::from([(segment.id, Generation(generation))]);
@@ -127,10 +124,7 @@ async fn each_change_is_a_generation_that_waits_for_the_site() {
     done(app.delete_acl(&asked, acl.value.id).await);
     assert_eq!(net.manifest(host).await.segments[&segment.id], Generation(4));
     let told = net.operations(acl.value.id.0).await.remove(1);
-    assert_eq!(
-        told.waiting.unwrap().what,
-        format!("for host `{host}` at site `Kashiwa`")
-    );
+    assert_eq!(told.waiting.unwrap().what, format!("host `{host}` at site `Kashiwa`"));
 }
 
 #[tokio::test]
