@@ -20,6 +20,7 @@ mod serve;
 mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -31,6 +32,9 @@ use crate::app::App;
 use crate::app::first::NoFirst;
 use crate::metrics::Metrics;
 use crate::schema::Foreign;
+
+/// How long the database may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What every request is served from. Clones are the same hub.
 #[derive(Clone)]
@@ -84,6 +88,12 @@ impl Hub {
     /// Lets requests that are being served end, and streams and jobs stop.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Closes the database, when nobody asks this hub any more: of SQLite everything is in the one file then.
+    pub async fn close(&self) {
+        // What hangs is not waited for: everything that was answered is safe.
+        let _ = tokio::time::timeout(CLOSING, self.app.store.close()).await;
     }
 
     /// Returns once the hub is to stop.

@@ -18,6 +18,10 @@ use crate::simulation::{Clock, Faults};
 use crate::sql::{Database, open_schema};
 use crate::state::State;
 
+/// SQLite's codes of results (sqlite.org/rescode.html). PostgreSQL's have five characters.
+const CORRUPT: &str = "11";
+const NOT_A_DATABASE: &str = "26";
+
 /// Where the database is: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
@@ -75,6 +79,13 @@ pub enum OpenError {
     /// It does not answer, or not as it should.
     #[error("the database cannot be opened")]
     Database(#[source] Cause),
+    /// Its file is not whole.
+    #[error(
+        "the database is damaged\n\
+         hint: if the file was put back by hand, the files with `-wal` and `-shm` after its name belong to another one: move them \
+         away; else restore a backup"
+    )]
+    Damaged(#[source] Cause),
 }
 
 impl OpenError {
@@ -86,7 +97,11 @@ impl OpenError {
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
+        let code = error.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged(error.into()),
+            _ => Self::Database(error.into()),
+        }
     }
 }
 
@@ -184,6 +199,11 @@ impl Store {
     /// Whether the database finds its own files whole. SQLite reads all of them; PostgreSQL does this by itself.
     pub async fn check(&self) -> Result<(), StateError> {
         self.state.check().await
+    }
+
+    /// Closes it in order: of an SQLite database everything is in its one file then. Nothing should be asked of it any more.
+    pub async fn close(&self) {
+        self.state.close().await;
     }
 
     fn of_memory(memory: Memory) -> Self {

@@ -163,6 +163,13 @@ impl State {
         }
     }
 
+    /// See [`Store::close`](crate::Store::close).
+    pub(crate) async fn close(&self) {
+        if let Implementation::Sql(database) = &self.0 {
+            database.close().await;
+        }
+    }
+
     pub(crate) async fn check(&self) -> Result<(), StateError> {
         match &self.0 {
             Implementation::Memory(_) => Ok(()),

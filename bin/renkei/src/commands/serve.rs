@@ -129,12 +129,14 @@ async fn hub(
             &format!("first administrator: admin, one-time password: {password}"),
         );
     }
-    let stopped = stopped(stop);
+    let (stopped, stopping) = (stopped(stop), hub.clone());
     tokio::spawn(async move {
         stopped.await;
-        hub.stop();
+        stopping.stop();
     });
-    Ok(listening.serve().await?)
+    listening.serve().await?;
+    hub.close().await;
+    Ok(())
 }
 
 async fn site(settings: SiteSettings, stop: &watch::Sender<bool>, output: Output) -> Result<(), Failed> {

@@ -271,6 +271,14 @@ pub(crate) enum Lent {
 }
 
 impl Pool {
+    /// Waits until all that were lent are back.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,

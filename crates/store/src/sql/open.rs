@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Link, Pool, listen, schema, writer};
 use crate::migration::{Migration, Standing};
@@ -73,6 +73,16 @@ impl Database {
 
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.clone()
+    }
+
+    /// The writer is the last to go: with it SQLite brings its log into the file.
+    pub async fn close(&self) {
+        self.0.pool.close().await;
+        let (answer, closed) = oneshot::channel();
+        if self.order(writer::Order::Close(answer)).await.is_ok() {
+            // Without a writer there is nothing to wait for.
+            let _ = closed.await;
+        }
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) enum Order {
         heard: u32,
         answer: oneshot::Sender<Result<Identity, StateError>>,
     },
+    Close(oneshot::Sender<()>),
 }
 
 pub(super) struct Writer {
@@ -111,6 +112,13 @@ impl Writer {
                 Order::Commit(..) => {}
                 Order::Chain(limit, waiting) => drop(waiting.send(self.chain(limit).await)),
                 Order::Raise { seen, heard, answer } => drop(answer.send(self.raise(seen, heard).await)),
+                Order::Close(answer) => {
+                    if let Some(own) = self.own.take() {
+                        // Everything that was answered is committed, whatever comes of this.
+                        let _ = own.close().await;
+                    }
+                    let _ = answer.send(());
+                }
             }
         }
     }
