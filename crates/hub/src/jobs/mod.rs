@@ -29,14 +29,33 @@ const DEADLINES_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// So that what is committed at once is looked at together.
 const BREATH: Duration = Duration::from_millis(20);
 
+/// The duty of giving places.
+const PLACING: &str = "placing";
+
 /// What jobs know from one look to the next, only to look less often.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Jobs {
+    house: duty::Watch,
+    places: duty::Watch,
     swept: Timestamp,
     deadlines: Timestamp,
     expire: expire::Expire,
     settle: settle::Settle,
     leases: leases::Leases,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            house: duty::Watch::of("housekeeping"),
+            places: duty::Watch::of(PLACING),
+            swept: Timestamp::default(),
+            deadlines: Timestamp::default(),
+            expire: expire::Expire::default(),
+            settle: settle::Settle::default(),
+            leases: leases::Leases::default(),
+        }
+    }
 }
 
 /// Runs all jobs until the hub stops.
@@ -75,6 +94,7 @@ fn again(problem: &Problem) {
 /// Machines get their places as soon as something changes, and once a second: silence changes nothing in the store.
 async fn give_places(hub: &Hub, holder: Uuid) {
     let mut changes = hub.app.store.state.changes();
+    let mut watch = duty::Watch::of(PLACING);
     loop {
         let changed = tokio::time::timeout(EVERY, changes.changed());
         tokio::select! {
@@ -90,19 +110,19 @@ async fn give_places(hub: &Hub, holder: Uuid) {
         if hub.foreign_schema().is_some() {
             continue;
         }
-        if let Err(problem) = placing(&hub.app, holder).await {
+        if let Err(problem) = placing(&mut watch, &hub.app, holder).await {
             again(&problem);
         }
     }
 }
 
-async fn placing(app: &App, holder: Uuid) -> Result<(), Problem> {
-    while places(app, holder, Timestamp::now()).await? == place::Left::More {}
+async fn placing(watch: &mut duty::Watch, app: &App, holder: Uuid) -> Result<(), Problem> {
+    while places(watch, (app, holder), Timestamp::now()).await? == place::Left::More {}
     Ok(())
 }
 
-async fn places(app: &App, holder: Uuid, now: Timestamp) -> Result<place::Left, Problem> {
-    match duty::hold(app, "placing", holder, now).await? {
+async fn places(watch: &mut duty::Watch, (app, holder): (&App, Uuid), now: Timestamp) -> Result<place::Left, Problem> {
+    match watch.hold(app, holder, now).await? {
         true => place::run(app, now).await,
         false => Ok(place::Left::Nothing),
     }
@@ -115,12 +135,12 @@ impl Jobs {
     /// The first of what could not be done. It is done the next time.
     pub async fn look(&mut self, app: &App, holder: Uuid, now: Timestamp) -> Result<(), Problem> {
         let kept = self.housekeeping(app, holder, now).await;
-        places(app, holder, now).await?;
+        places(&mut self.places, (app, holder), now).await?;
         kept
     }
 
     async fn housekeeping(&mut self, app: &App, holder: Uuid, now: Timestamp) -> Result<(), Problem> {
-        if !duty::hold(app, "housekeeping", holder, now).await? {
+        if !self.house.hold(app, holder, now).await? {
             return Ok(());
         }
         chain::run(app).await?;
