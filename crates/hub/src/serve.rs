@@ -51,6 +51,16 @@ pub enum ServeError {
         /// Which key is needed, and which are there.
         source: NotOpened,
     },
+    /// There is no master key, and the database was sealed with one.
+    #[error(
+        "the database {database} was sealed with a master key, and there is none\nhint: put the file `master.key` back that was kept beside the old database; a backup does not hold it"
+    )]
+    MissingMasterKey {
+        /// Which, without its password.
+        database: String,
+        /// Which key is needed.
+        source: NotOpened,
+    },
     /// There is no master key.
     #[error(transparent)]
     MasterKey(#[from] NoMasterKey),
@@ -74,12 +84,23 @@ pub enum ServeError {
 /// A hub over the database that `config` names, which is brought to this version's schema.
 pub async fn open(config: &HubConfig) -> Result<Hub, ServeError> {
     let url: DatabaseUrl = config.database.parse().map_err(ServeError::Database)?;
-    let master_key = master_key::load(config.master_key.as_deref(), &url)?;
+    let found = master_key::look(config.master_key.as_deref(), &url)?;
     let opened = Store::open(&url).await;
     let store = opened.map_err(|source| ServeError::Open {
         database: url.to_string(),
         source,
     })?;
+    let master_key = match found {
+        Some(key) => key,
+        None => {
+            // A new key would open nothing of what is there, and would stand where the right one has to be put.
+            if let Ok(Err(source)) = App::new(store.clone()).check_master_key().await {
+                let database = url.to_string();
+                return Err(ServeError::MissingMasterKey { database, source });
+            }
+            master_key::load(config.master_key.as_deref(), &url)?
+        }
+    };
     let app = App::with_key(store, master_key);
     // A hub that could sign nothing would refuse everybody who comes by the mdx dialect, one by one. If the database does not
     // answer now, it will be told when it is asked.

@@ -55,6 +55,8 @@ enum Failed {
     Pick(#[from] PickError),
     #[error("this computer cannot join its own hub")]
     Join(#[from] JoinError),
+    #[error("this computer cannot join its own hub\nhint: if this is a restored database, it knows this computer as a host already: put the folder `{SITE}` of the old data folder to `{}`. docs/recovery.md says what to do if that folder is lost", .folder.display())]
+    KnownAlready { folder: PathBuf, source: JoinError },
     #[error(transparent)]
     Name(#[from] NotAName),
 }
@@ -159,7 +161,15 @@ async fn heard(line: &str, site: &DataFolder, joined: bool, output: Output) -> R
             address: None,
         };
         let driver = pick(site, Pick::Auto, MEMORY_PERCENT)?;
-        return Ok(Some(renkei_site::join::join(site, joining, &*driver).await?.url));
+        let joined = renkei_site::join::join(site, joining, &*driver).await;
+        let identity = joined.map_err(|error| match error {
+            refused @ JoinError::Refused(_) => Failed::KnownAlready {
+                folder: site.path().to_owned(),
+                source: refused,
+            },
+            other => Failed::Join(other),
+        })?;
+        return Ok(Some(identity.url));
     }
     // Whoever reads this may be gone; the hub serves all the same.
     let _ = output.answer(format!("{line}\n").as_bytes());

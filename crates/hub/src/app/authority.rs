@@ -205,6 +205,12 @@ impl App {
         Ok(self.authority.get_or_init(|| authority).clone())
     }
 
+    /// What the authority's key was sealed for, and the sealed key; nothing before there is one.
+    pub(super) async fn sealed_authority(&self) -> Result<Option<(String, serde_json::Value)>, Problem> {
+        let row = self.find::<AuthorityRow>("signs", AuthorityRow::SIGNS).await?;
+        Ok(row.map(|row| (purpose(row.value.id), row.value.key)))
+    }
+
     async fn new_authority(&self, now: Timestamp) -> Result<AuthorityRow, Problem> {
         let row = self.make_authority(now).map_err(|error| broken(&error))?;
         let mut batch = Batch::new();

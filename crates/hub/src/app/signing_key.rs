@@ -79,19 +79,23 @@ impl App {
         Ok(public)
     }
 
-    /// Whether the master key is the one with which the key that signs was sealed.
+    /// Whether the master key is the one with which the keys of this hub were sealed.
     ///
     /// # Errors
     ///
     /// [`NotOpened`] names the key that is needed.
     pub async fn check_master_key(&self) -> Result<Result<(), NotOpened>, Problem> {
-        let Some(row) = self.signing_row().await? else {
-            return Ok(Ok(()));
-        };
-        Ok(match serde_json::from_value::<Sealed>(row.value.private.clone()) {
-            Ok(sealed) => self.master_key.open(&purpose(row.value.id), &sealed).map(drop),
-            Err(_) => Ok(()),
-        })
+        let signing = self.signing_row().await?;
+        let signing = signing.map(|row| (purpose(row.value.id), row.value.private));
+        let sealed = [signing, self.sealed_authority().await?];
+        for (purpose, sealed) in sealed.into_iter().flatten() {
+            if let Ok(sealed) = serde_json::from_value::<Sealed>(sealed)
+                && let Err(not_opened) = self.master_key.open(&purpose, &sealed)
+            {
+                return Ok(Err(not_opened));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Puts a new key in the place of one that has signed for long enough, and forgets those whose tokens have all expired.
