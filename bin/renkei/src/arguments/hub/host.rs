@@ -111,9 +111,9 @@ pub struct Adopt {
     /// Another name, where its own is taken by now
     #[arg(long)]
     pub name: Option<VmName>,
-    /// Whether to ask, and to do it.
+    /// Whether to do it.
     #[command(flatten)]
-    pub destroys: Destroys,
+    pub planned: Planned,
 }
 
 /// `renkei host destroy`.

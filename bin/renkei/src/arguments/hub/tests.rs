@@ -59,7 +59,7 @@ fn a_change_of_anything_is_understood() {
         "quota set hakusan -p lab --memory 64G --disk 1T --vms 0",
         "host change rack-1 --state draining --keep-memory 4G --plan",
         "host fenced rack-1 --yes",
-        "host adopt rack-1 stray --name other --yes",
+        "host adopt rack-1 stray --name other --plan",
         "template create ours -p lab --image saved --min-disk 40G",
         "template change ours --os-version 24.04 --gpu-required false",
         "preset create tiny --vcpus 1 --memory 512M",

@@ -1,6 +1,7 @@
 //! `renkei host`.
 
 use renkei_types::host::{AdoptVm, HostPatch, HostSettings, HostState, HostStatus, Remaining, UnknownVm};
+use renkei_types::vm::Vm;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -146,13 +147,11 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
         Verb::Adopt(adopt) => {
             let found = unknown(hub, &adopt.unknown).await?;
             let change = Change::create(&found.path, &AdoptVm { name: adopt.name });
-            let object = Object {
-                change: change.mode(adopt.destroys.planned.into()),
-                called: found.called,
+            hub.carry_out::<Vm>(&Deed {
+                change: change.mode(adopt.planned.into()),
                 done: "adopted",
-                body: Value::Null,
-            };
-            hub.confirmed(&object, adopt.destroys).await
+            })
+            .await
         }
         Verb::Destroy(destroy) => {
             let found = unknown(hub, &destroy.unknown).await?;

@@ -204,7 +204,12 @@ impl App {
                     vm: seen.id,
                     now: asked.now,
                 };
-                addresses = self.lease(draft, &mut taken, &wanted).await?;
+                let leased = self.lease(draft, &mut taken, &wanted).await;
+                addresses = leased.map_err(|problem| match problem.field.as_deref() {
+                    Some("address") => problem
+                        .hint("plug the other machine in anew, which gives it another address; then adopt this one"),
+                    _ => problem,
+                })?;
             }
             plugged.push(Adapter {
                 number: adapter.number,
