@@ -40,5 +40,6 @@ pub const PACKAGES: &[&str] = &[
     "rclone",
     "tcsh",
     "postgresql",
+    "faketime",
     "python3-venv",
 ];

@@ -106,6 +106,16 @@ impl Postgres {
         run(psql.arg(statements)).map(drop)
     }
 
+    /// Stops it as an administrator does who is in a hurry: connections are cut, what was committed is kept.
+    pub fn stop(&mut self) {
+        self.end(Signal::INT);
+    }
+
+    /// Starts it again after [`Postgres::stop`].
+    pub fn start_again(&mut self) -> Result<()> {
+        self.launch()
+    }
+
     /// Kills it, as the kernel would when memory runs out, and starts it again.
     pub fn crash(&mut self) -> Result<()> {
         self.end(Signal::KILL);

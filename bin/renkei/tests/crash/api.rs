@@ -45,9 +45,17 @@ impl Question {
     pub fn get(path: impl Into<String>) -> Self {
         Self {
             method: "GET",
-            path: path.into(),
+            path: format!("/api/v1/{}", path.into()),
             key: None,
             body: None,
+        }
+    }
+
+    /// `/healthz` or `/readyz`.
+    pub fn health(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..Self::get("")
         }
     }
 
@@ -78,7 +86,7 @@ impl Question {
         let key = format!("question-{}", COUNT.fetch_add(1, SeqCst));
         Self {
             method,
-            path,
+            path: format!("/api/v1/{path}"),
             key: Some(key),
             body,
         }
@@ -87,7 +95,7 @@ impl Question {
     fn text(&self, token: &str) -> String {
         let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
         let mut text = format!(
-            "{} /api/v1/{} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n",
+            "{} {} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n",
             self.method, self.path
         );
         if !token.is_empty() {
@@ -243,7 +251,8 @@ fn read(told: &[u8]) -> Option<Reply> {
     let body = told.get(end + 4..end + 4 + length)?;
     let body = match body {
         [] => Value::Null,
-        body => serde_json::from_slice(body).ok()?,
+        // Health is told in words.
+        body => serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into()),
     };
     Some(Reply { status, body })
 }

@@ -6,7 +6,9 @@
 
 mod api;
 mod at_rest;
+mod faults;
 mod kills;
 mod reality;
+mod set_back;
 mod stand;
 mod work;

@@ -19,6 +19,11 @@ use crate::reality::Reality;
 /// How much of a process's log a failed test shows, lines.
 const SHOWN: usize = 40;
 
+/// The folder in which a disk of a hub's own is mounted.
+const DISK: &str = "disk";
+/// As the Debian package `faketime` has it: `clock_gettime` of the process and its threads is another one.
+const OTHER_CLOCK: &str = "/usr/lib/*/faketime/libfaketimeMT.so.1";
+
 /// See the module.
 pub struct Stand {
     pub api: Api,
@@ -27,7 +32,7 @@ pub struct Stand {
     pub hubs: Vec<Role>,
     pub agent: Role,
     /// Stands between the agent and the hubs.
-    _front: TcpProxy,
+    pub front: TcpProxy,
     renkei: Arc<Renkei>,
     folder: TempDir,
     _ports: Vec<Ports>,
@@ -48,21 +53,55 @@ struct Ports {
     agents: ReservedPort,
 }
 
+/// What a stand is made of.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// How many hubs.
+    pub hubs: usize,
+    /// Over this database; a file in the stand's folder without one.
+    pub database: Option<String>,
+    /// The file is on a disk of this size, bytes, that only the hub's process has.
+    pub disk: Option<u64>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            hubs: 1,
+            database: None,
+            disk: None,
+        }
+    }
+}
+
 impl Stand {
-    /// Starts so many hubs over a database (a file in the stand's folder without one), makes a site, a project and a host, and starts
-    /// the host's agent.
-    pub fn start(count: usize, database: Option<&str>) -> Self {
+    /// Starts so many hubs over a database (a file in the stand's folder without one), and what [`Stand::with`] says.
+    pub fn start(hubs: usize, database: Option<&str>) -> Self {
+        Self::with(&Setting {
+            hubs,
+            database: database.map(str::to_owned),
+            disk: None,
+        })
+    }
+
+    /// Starts hubs, makes a site, a project and a host, and starts the host's agent.
+    pub fn with(setting: &Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let renkei = Arc::new(Renkei::built().unwrap());
-        let ports: Vec<Ports> = (0..count).map(|_| Ports::take()).collect();
+        let ports: Vec<Ports> = (0..setting.hubs).map(|_| Ports::take()).collect();
         let front = TcpProxy::before(ports.iter().map(Ports::of_agents).collect()).unwrap();
-        let own = format!("sqlite:{}", folder.path().join("hub.sqlite").display());
+        let place = folder.path().join(DISK);
+        std::fs::create_dir(&place).unwrap();
+        let home = setting.disk.map_or(folder.path(), |_| &place);
+        let own = format!("sqlite:{}", home.join("hub.sqlite").display());
         make_key(&folder.path().join("master.key"));
         let hub = |(number, ports): (usize, &Ports)| {
             let config = folder.path().join(format!("hub-{number}.toml"));
-            let text = ports.config(database.unwrap_or(&own), &front, folder.path());
+            let text = ports.config(setting.database.as_deref().unwrap_or(&own), &front, folder.path());
             std::fs::write(&config, text).unwrap();
-            Role::new(&format!("hub {number}"), "taking agents at ", &renkei, config)
+            let role = Role::new(&format!("hub {number}"), "taking agents at ", &renkei, config);
+            setting.disk.into_iter().for_each(|bytes| role.on_a_disk(&place, bytes));
+            role
         };
         let hubs: Vec<Role> = ports.iter().enumerate().map(hub).collect();
         hubs.iter().for_each(Role::start);
@@ -84,7 +123,7 @@ impl Stand {
             api,
             ids,
             hubs,
-            _front: front,
+            front,
             renkei,
             folder,
             _ports: ports,
@@ -102,6 +141,17 @@ impl Stand {
     /// The file with the configuration of the first hub.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("hub-0.toml")
+    }
+
+    /// Where the disk of the hub's process is, if it has one of its own.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join(DISK)
+    }
+
+    /// The status of `/healthz` or `/readyz`.
+    pub fn health(&self, path: &str) -> u16 {
+        let reply = self.api.try_once(&Question::health(path));
+        reply.unwrap_or_else(|error| panic!("{path}: {error}")).status
     }
 
     /// What there really is.
@@ -238,6 +288,8 @@ struct Life {
     running: Option<Running>,
     /// What those before it have said.
     log: String,
+    /// What starts it: the words before its own.
+    wrapper: Vec<String>,
 }
 
 impl Role {
@@ -249,6 +301,28 @@ impl Role {
             config,
             life: Mutex::default(),
         }
+    }
+
+    /// From the next start on it has a disk of its own at `place`, gone with it.
+    fn on_a_disk(&self, place: &Path, bytes: u64) {
+        let words = "mount -t tmpfs -o mode=700,size=\"$0\" none \"$1\" && shift && exec \"$@\"";
+        let place = place.display().to_string();
+        let wrapper = ["unshare", "--mount", "sh", "-c", words, &bytes.to_string(), &place];
+        self.life().wrapper = wrapper.map(str::to_owned).into();
+    }
+
+    /// From the next start on its clock is so many seconds off; as it is without.
+    pub fn by_clock(&self, off: Option<&str>) {
+        let words = format!(
+            "exec env LD_PRELOAD=\"$(ls {OTHER_CLOCK})\" FAKETIME=\"$0\" FAKETIME_DONT_FAKE_MONOTONIC=1 \"$@\""
+        );
+        let wrapper = off.map(|off| ["sh", "-c", &words, off].map(str::to_owned).into());
+        self.life().wrapper = wrapper.unwrap_or_default();
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.life().running.as_ref().expect("it runs").pid()
     }
 
     /// Starts it, and waits until it serves.
@@ -269,8 +343,10 @@ impl Role {
     pub fn begin(&self) {
         let mut life = self.life();
         assert!(life.running.is_none(), "{} runs already", self.name);
-        let mut command = self.renkei.command();
-        command.args(["serve", "--config"]).arg(&self.config);
+        let mut words = life.wrapper.clone();
+        words.push(self.renkei.program().display().to_string());
+        let mut command = self.renkei.prepare(Command::new(&words[0]));
+        command.args(&words[1..]).args(["serve", "--config"]).arg(&self.config);
         life.running = Some(Running::start(command).unwrap());
     }
 
