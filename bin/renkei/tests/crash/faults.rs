@@ -103,9 +103,10 @@ fn a_database_that_goes_away_is_told_and_found_again() {
     let machine = deployed(&stand, &deploy(&stand, "before"));
     server.stop();
     let question = deploy(&stand, "after");
+    let look = Question::get("vms");
     std::thread::scope(|scope| {
         // Each takes its time until it gives up.
-        for asked in [&question, &Question::get("vms")] {
+        for asked in [&question, &look] {
             let stand = &stand;
             scope.spawn(move || {
                 let reply = now(stand, asked);
