@@ -42,4 +42,5 @@ pub const PACKAGES: &[&str] = &[
     "postgresql",
     "faketime",
     "python3-venv",
+    "systemd",
 ];

@@ -13,4 +13,5 @@ mod sessions;
 mod support;
 mod terminal;
 mod tls;
+mod units;
 mod vm;
