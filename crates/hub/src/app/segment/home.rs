@@ -15,7 +15,6 @@ use crate::app::{App, Asked};
 impl App {
     /// The one site that is asked for, or else the project's default one.
     pub(super) async fn site_to_be_at(&self, project: &Project, sites: &[SiteId]) -> Result<SiteId, Problem> {
-        let hint = "`renkei site list` shows those that there are";
         let site = match sites {
             [] => self.default_site(project).await?.ok_or_else(|| {
                 let problem = format!(
