@@ -13,6 +13,10 @@ use crate::trouble::Trouble;
 
 /// After so long a removal that is under way is begun again: nothing else would ever end it.
 const REMOVAL_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// After so long a step that moves a whole disk is given up.
+const DISK_PATIENCE: SignedDuration = SignedDuration::from_hours(2);
+/// After so long any other step is given up: as long as a hub waits for it.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +110,7 @@ pub fn reconcile(asked: &Question<'_>) -> Next {
     let due = due(asked, &mut after);
     if let Some(doing) = machine.and_then(|machine| machine.doing.as_ref()) {
         return match meanwhile(asked, doing, &due) {
-            Some(Act::Abandon) => attempt(asked, marks, Act::Abandon),
+            Some(Act::Abandon) => attempt(asked, hung(asked, doing, marks), Act::Abandon),
             Some(act) => attempt(asked, after, act),
             None => Next {
                 marks,
@@ -135,15 +139,35 @@ pub fn reconcile(asked: &Question<'_>) -> Next {
 /// What to do while something is under way: nothing, end it by something stronger, or give it up because it is no longer meant.
 fn meanwhile(asked: &Question<'_>, doing: &Doing, due: &Due) -> Option<Act> {
     let ours = doing.generation == asked.intent.generation;
+    let late = is_late(asked, doing);
     match due {
-        Due::Do(act) if act.verb() == doing.verb => {
-            let since = asked.now.duration_since(doing.since);
-            (doing.verb == Verb::Destroy && since >= REMOVAL_PATIENCE).then_some(Act::Destroy)
-        }
+        Due::Do(Act::Destroy) if doing.verb == Verb::Destroy => late.then_some(Act::Destroy),
+        Due::Do(act) if act.verb() == doing.verb => late.then_some(Act::Abandon),
         Due::Do(act @ (Act::PowerOff | Act::Destroy)) => Some(act.clone()),
-        _ if ours => None,
+        _ if ours && !late => None,
         _ => Some(Act::Abandon),
     }
+}
+
+/// Whether a step has taken so long that it will never end.
+fn is_late(asked: &Question<'_>, doing: &Doing) -> bool {
+    let patience = match doing.verb {
+        Verb::Destroy => REMOVAL_PATIENCE,
+        Verb::Create | Verb::Save | Verb::Reconfigure => DISK_PATIENCE,
+        _ => PATIENCE,
+    };
+    asked.now.duration_since(doing.since) >= patience
+}
+
+/// A step for what is meant that never ended is not tried again until something else is meant: whoever waits for it is told. One
+/// that was begun for something before says nothing about what is meant now.
+fn hung(asked: &Question<'_>, doing: &Doing, mut marks: Marks) -> Marks {
+    let generation = asked.intent.generation;
+    if doing.generation == generation && is_late(asked, doing) && asked.intent.part != Part::Gone {
+        let message = format!("cannot {}: it does not come to an end", doing.verb);
+        marks.fault = Some(Fault { generation, message });
+    }
+    marks
 }
 
 fn attempt(asked: &Question<'_>, marks: Marks, act: Act) -> Next {

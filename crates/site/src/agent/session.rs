@@ -105,7 +105,8 @@ impl Session {
                 BTreeMap::new()
             };
             let whole = machines.iter().filter_map(|seen| told.get(&seen.id));
-            self.machines.extend(whole.map(|seen| (seen.id, (number, seen.clone()))));
+            self.machines
+                .extend(whole.map(|seen| (seen.id, (number, seen.clone()))));
             self.segments
                 .extend(segments.iter().map(|(id, is)| (*id, (number, *is))));
             reports.push(FromAgent::Report(Report {

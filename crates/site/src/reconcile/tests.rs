@@ -284,6 +284,34 @@ fn a_removal_that_hangs_is_begun_again() {
 }
 
 #[test]
+fn a_step_that_never_ends_is_given_up_and_told_to_whoever_waits_for_it() {
+    let mut wanted = intent(Power::On);
+    let mut off = machine(&wanted, Power::Off);
+    doing(&mut off, Verb::Start, 1);
+    let after = |intent: &MachineIntent, minutes| {
+        reconcile(&Question {
+            intent,
+            marks: Some(&Marks::default()),
+            machine: Some(&off),
+            trouble: None,
+            powering: Powering::Allowed,
+            now: NOW + SignedDuration::from_mins(minutes),
+        })
+    };
+    assert_eq!(after(&wanted, 9).then, Then::Wait);
+    let given_up = after(&wanted, 10);
+    assert_eq!(given_up.then, Then::Begin(Act::Abandon));
+    let fault = given_up.marks.fault.clone().unwrap();
+    assert!(fault.generation == wanted.generation && fault.message.contains("cannot start"));
+    let still = machine(&wanted, Power::Off);
+    assert_eq!(ask(&wanted, &given_up.marks, Some(&still)).then, Then::Stuck);
+    // For what is meant by now nothing is known to be wrong.
+    wanted.generation = wanted.generation.next();
+    let given_up = after(&wanted, 10);
+    assert_eq!((given_up.then, given_up.marks.fault), (Then::Begin(Act::Abandon), None));
+}
+
+#[test]
 fn a_fault_for_good_is_told_until_another_generation_is_meant_but_removal_goes_on() {
     let mut intent = intent(Power::On);
     let mut off = machine(&intent, Power::Off);
