@@ -1,5 +1,5 @@
 //! Looks after operations on machines that are open: says which host they wait for, gives up those whose time is over, and asks once
-//! more for what takes away and has failed.
+//! more for what takes away and has failed. Those at a site in recovery are left alone.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,10 @@ use renkei_store::noun::contact::Contact;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{CommitError, Noun, Stored};
 use renkei_types::host::{Host, SILENCE};
-use renkei_types::id::{HostId, VmId};
+use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::problem::Problem;
+use renkei_types::site::Site;
 
 use crate::app::vm::deadline::watch;
 use crate::app::vm::work::{Step, Work};
@@ -49,6 +50,10 @@ async fn look(app: &App, hosts: &mut Hosts, open: &Stored<Operation>, now: Times
     else {
         return Ok(());
     };
+    // Nothing is ordered there: what waits does not wait for its host.
+    if hosts.in_recovery(app, &row).await? {
+        return Ok(());
+    }
     let silent = hosts.silent(app, &row, now).await?;
     let outcome = watch(&row, &open.value, silent.as_deref(), now);
     if outcome.operation.is_none() {
@@ -69,19 +74,36 @@ async fn look(app: &App, hosts: &mut Hosts, open: &Stored<Operation>, now: Times
     }
 }
 
-/// The names of hosts that are not connected, as they were at this look; nothing for those that are.
+/// Hosts and sites as they were at this look.
 #[derive(Default)]
-struct Hosts(HashMap<HostId, Option<String>>);
+struct Hosts {
+    /// The names of hosts that are not connected; nothing for those that are.
+    silent: HashMap<HostId, Option<String>>,
+    /// Whether a site is in recovery.
+    sites: HashMap<SiteId, bool>,
+}
 
 impl Hosts {
+    /// Whether the machine's site is in recovery.
+    async fn in_recovery(&mut self, app: &App, row: &VmRow) -> Result<bool, Problem> {
+        if let Some(known) = self.sites.get(&row.vm.site) {
+            return Ok(*known);
+        }
+        let site = app.store.state.get::<Site>(row.vm.site.0).await;
+        let site = site.map_err(|error| state(&error))?;
+        let recovers = site.is_some_and(|site| site.value.recovery.is_some());
+        self.sites.insert(row.vm.site, recovers);
+        Ok(recovers)
+    }
+
     /// A host that the machine needs and that is not connected.
     async fn silent(&mut self, app: &App, row: &VmRow, now: Timestamp) -> Result<Option<String>, Problem> {
         for host in [row.vm.host, row.vm.leaving].into_iter().flatten() {
-            if let std::collections::hash_map::Entry::Vacant(e) = self.0.entry(host) {
+            if let std::collections::hash_map::Entry::Vacant(e) = self.silent.entry(host) {
                 let name = name_if_silent(app, host, now).await?;
                 e.insert(name);
             }
-            if let Some(Some(name)) = self.0.get(&host) {
+            if let Some(Some(name)) = self.silent.get(&host) {
                 return Ok(Some(name.clone()));
             }
         }

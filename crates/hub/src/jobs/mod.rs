@@ -42,6 +42,7 @@ pub struct Jobs {
     expire: expire::Expire,
     settle: settle::Settle,
     leases: leases::Leases,
+    over: sweep::Swept,
 }
 
 impl Default for Jobs {
@@ -54,6 +55,7 @@ impl Default for Jobs {
             expire: expire::Expire::default(),
             settle: settle::Settle::default(),
             leases: leases::Leases::default(),
+            over: sweep::Swept::default(),
         }
     }
 }
@@ -152,7 +154,7 @@ impl Jobs {
             self.deadlines = now;
         }
         if now.duration_since(self.swept) >= SWEEP_EVERY {
-            sweep::run(app, now).await?;
+            sweep::run(app, &mut self.over, now).await?;
             self.leases.run(app).await?;
             app.rotate_signing_key(now).await?;
             self.swept = now;

@@ -5,7 +5,7 @@ use renkei_store::{Batch, Stored};
 use renkei_types::agent::{self, Hello};
 use renkei_types::host::{Host, HostState};
 use renkei_types::id::{HostId, SiteId};
-use renkei_types::problem::Problem;
+use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::site::Site;
 use uuid::Uuid;
 
@@ -49,7 +49,10 @@ pub(super) async fn greet(
             let site = app.get::<Site>(SiteId::NOUN, row.value.site.0).await?;
             Ok::<_, Problem>((row, site, app.manifest(host).await?))
         };
-        let (row, site, manifest) = rows.await?;
+        let (row, site, manifest) = match rows.await {
+            Err(problem) if problem.kind == ProblemKind::NotFound => return Err(stranger(hello)),
+            rows => rows?,
+        };
         let mut open = Open::new(host, (site, manifest), &hello.held);
         // A site that is put into recovery here is in it from now on, whatever an older read may say.
         recovery::prove(app, &mut open, &hello.held, now).await?;
@@ -68,6 +71,18 @@ pub(super) async fn greet(
     }
     Err(Ended::because(
         "others keep changing what is known of this host: try again",
+    ))
+}
+
+/// A host with a certificate of ours that no row knows. Nothing is done to what it has.
+fn stranger(hello: &Hello) -> Ended {
+    let host = hello.host;
+    tracing::error!(%host, version = hello.held.version, "a host that this database does not know: deleted, or joined after the backup");
+    Ended::because(format!(
+        "this hub does not know host {host} any more: it was deleted, or it joined after the backup was made from which the hub's database \
+         was restored; its machines go on as they are. To be known again it has to join once more: invite it with `renkei site invite`, \
+         move `host.json` out of its data folder, and give the command `renkei join`; its machines are then listed by `renkei host \
+         unknown`, to be adopted"
     ))
 }
 

@@ -23,8 +23,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use renkei_store::noun::manifest::Manifest;
 use renkei_store::Stored;
+use renkei_store::noun::manifest::Manifest;
 use renkei_types::agent::{self, FromAgent, FromHub, Held, Hello, Listing, MachineSeen, Report};
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::problem::Problem;

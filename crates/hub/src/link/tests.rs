@@ -237,7 +237,7 @@ async fn whoever_is_not_who_the_certificate_says_is_told_so() {
         (
             other,
             wrong(|hello| hello.host = HostId(Uuid::from_u128(5))),
-            "there is no host",
+            "does not know host",
         ),
         (
             world.host,

@@ -74,7 +74,10 @@ fn whatever_the_seed_draws_what_was_told_is_true() {
         assert!(count(Told::Unknown) > 0 && count(Told::NotDone) > 0);
         assert!(trace.is_sorted_by_key(|(_, own, _)| *own) && trace.is_sorted_by_key(|(_, _, other)| *other));
         let told = trace.iter().filter(|(told, ..)| *told == Told::Done);
-        assert!((1..).zip(told).all(|(done, (_, own, _))| *own > done), "a hub did not see what it had done");
+        assert!(
+            (1..).zip(told).all(|(done, (_, own, _))| *own > done),
+            "a hub did not see what it had done"
+        );
         assert!(trace.iter().any(|(_, own, other)| other < own), "no read was old");
     }
 }
@@ -83,7 +86,11 @@ fn whatever_the_seed_draws_what_was_told_is_true() {
 fn without_faults_everything_is_done_and_seen() {
     let (_, _, ledger, trace) = run(Faults::none(seed()));
     assert!(ledger.values().all(|told| *told == Told::Done));
-    assert!((2..).zip(trace).all(|(version, (_, own, other))| own == version && other == version));
+    assert!(
+        (2..)
+            .zip(trace)
+            .all(|(version, (_, own, other))| own == version && other == version)
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use renkei_types::recovery::{DifferenceKind, MachineDifference, Side};
 use renkei_types::vm::{self, Meant, Power};
 
 use crate::app::manifest::{Change, takes};
+use crate::app::vm::outcome::mean;
 
 /// A machine that a host has.
 #[derive(Clone, Debug)]
@@ -103,7 +104,10 @@ fn differs(row: &VmRow, seen: &Seen) -> Option<DifferenceKind> {
         }
         () if machine.generation == meant.generation
             && machine.fault.is_none()
-            && machine.record.as_ref().is_some_and(|record| is_other_size(meant, record)) =>
+            && machine
+                .record
+                .as_ref()
+                .is_some_and(|record| is_other_size(meant, record)) =>
         {
             Some(DifferenceKind::Size)
         }
@@ -182,6 +186,23 @@ fn as_seen(meant: &Meant, seen: &MachineSeen, generation: Generation) -> Meant {
 fn is_other_size(meant: &Meant, record: &MachineIntent) -> bool {
     let shape = &meant.shape;
     (shape.vcpus, shape.memory_mib, &shape.disks) != (record.vcpus, record.memory_mib, &record.disks)
+}
+
+/// What is asked of a machine that its host does not have any more, and of which it knows a later generation than is meant: the
+/// same, but later than all that it knows, so that it says that it is missing. Nothing if it will be heard as it is.
+pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
+    let later = !machine.there && machine.generation >= row.vm.meant.generation;
+    if !later || row.vm.meant.tombstone {
+        return None;
+    }
+    let mut known = row.clone();
+    known.placing = None;
+    known.before = None;
+    known.vm.meant.generation = row.generation().max(machine.generation);
+    let (row, changes) = mean(&known, known.vm.meant.clone());
+    let of_machine = |(host, change)| (host, (machine.id, change));
+    let manifests = changes.into_iter().map(of_machine).collect();
+    Some(Mended { row, manifests })
 }
 
 fn said(seen: &Seen) -> Side {

@@ -16,6 +16,7 @@ use renkei_store::noun::manifest::Manifest;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{Batch, Stored};
 use renkei_types::action::Action;
+use renkei_types::agent::MachineSeen;
 use renkei_types::host::{Host, HostState};
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::operation::{Operation, OperationState};
@@ -24,7 +25,7 @@ use renkei_types::recovery::{Difference, HostListing};
 use renkei_types::site::{Recovery, Site};
 use renkei_types::vm::Source;
 
-use self::compare::{Compared, Seen, compare, mend};
+use self::compare::{Compared, Seen, compare, mend, outbid};
 use super::decision::{Decision, Draft};
 use super::manifest::{self, Change};
 use super::vm::outcome::ended;
@@ -124,6 +125,14 @@ impl App {
             self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
                 .await?;
             mended.insert(told.vm, done.row);
+        }
+        for (row, machine) in all.gone() {
+            if let Some(mut done) = outbid(&row.value, machine).filter(|_| !mended.contains_key(&machine.id)) {
+                changes.append(&mut done.manifests);
+                self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
+                    .await?;
+                mended.insert(machine.id, done.row);
+            }
         }
         self.unpin(&mut all.rows, &mut mended).await?;
         for (vm, new) in &mended {
@@ -242,6 +251,17 @@ impl Recovering {
             fenced: host.value.state == HostState::Fenced,
         };
         self.hosts.iter().map(one).collect()
+    }
+
+    /// Machines that the host which is meant to have them knows, and does not have.
+    fn gone(&self) -> impl Iterator<Item = (&Stored<VmRow>, &MachineSeen)> {
+        listed(&self.contacts, &self.recovery).flat_map(move |(host, holding)| {
+            let machines = holding.machines.values().filter(|machine| !machine.there);
+            machines.filter_map(move |machine| {
+                let row = self.rows.get(&machine.id)?;
+                (row.value.vm.host == Some(host)).then_some((row, machine))
+            })
+        })
     }
 
     fn compared(&self) -> Vec<Compared> {

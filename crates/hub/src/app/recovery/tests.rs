@@ -161,6 +161,19 @@ fn a_size_that_the_database_does_not_know_is_seen_and_stays() {
     assert_eq!(new.vm.meant.generation, Generation(6));
 }
 
+#[test]
+fn what_was_destroyed_meanwhile_is_asked_for_in_a_generation_that_its_host_does_not_know() {
+    let old = row(machine(1), host(1), (3, Power::Off));
+    let mut gone = seen(machine(1), (4, Power::Off));
+    (gone.there, gone.part) = (false, Part::Gone);
+    let Mended { row: new, manifests } = compare::outbid(&old, &gone).unwrap();
+    assert_eq!((new.vm.meant.generation, new.vm.host), (Generation(5), Some(host(1))));
+    let run = Change::Run(Generation(5), manifest::takes(&new.vm.meant));
+    assert_eq!(manifests, [(host(1), (machine(1), run))]);
+    gone.generation = Generation(2);
+    assert!(compare::outbid(&old, &gone).is_none(), "what is meant is later anyway");
+}
+
 /// A site in recovery with two hosts; the first has listed machine 1 in a generation that the database does not know.
 async fn site_in_recovery(trial: &Trial) -> SiteId {
     let id = trial.site("Kashiwa", &[]).await;
