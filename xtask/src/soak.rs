@@ -20,6 +20,7 @@ const LONGER: &[(&str, &str)] = &[
     ("RENKEI_SOAK", "1"),
     ("RENKEI_KILLS", "200"),
     ("RENKEI_CUTS", "2000"),
+    ("RENKEI_STORMS", "10000"),
     ("RENKEI_HUB_KILLS", "100"),
     ("RENKEI_FUZZ_SECONDS", "300"),
     ("RENKEI_TREE_FILES", "200000"),

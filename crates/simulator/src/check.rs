@@ -1,5 +1,7 @@
 //! What must be so in the end, whatever has happened.
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use renkei_host::Verb;
@@ -14,9 +16,11 @@ use renkei_types::id::{HostId, VmId};
 use renkei_types::lease::Lease;
 use renkei_types::operation::Operation;
 use renkei_types::quota::Amounts;
+use renkei_types::segment::Segment;
 use renkei_types::site::Site;
 use renkei_types::vm::Power;
 
+pub use self::watch::Watch;
 use crate::hub::at_once;
 use crate::world::World;
 
@@ -83,6 +87,14 @@ pub fn unsettled(world: &World) -> Vec<String> {
                 }),
         );
     }
+    for Stored { value: segment, .. } in every::<Segment>(world) {
+        if segment.tombstone || segment.seen != segment.generation {
+            open.push(format!(
+                "network {}: generation {} is seen, {} is meant, tombstone: {}",
+                segment.name, segment.seen, segment.generation, segment.tombstone
+            ));
+        }
+    }
     if let Some(site) = every::<Site>(world)
         .into_iter()
         .find(|site| site.value.recovery.is_some())
@@ -105,13 +117,9 @@ fn differs(world: &World, row: &VmRow) -> Option<String> {
     let Some(machine) = host.fake.truth().remove(&vm.id) else {
         return Some("its host does not have it".to_owned());
     };
-    // What was set back may mean another size than the running machine has. It is not stopped for that; a person decides.
-    let refused = vm
-        .seen
-        .fault
-        .as_ref()
-        .is_some_and(|fault| fault.generation == vm.meant.generation);
-    if world.set_back && refused {
+    // What its host cannot make so, and has told of, is a person's to decide about.
+    let fault = vm.seen.fault.as_ref();
+    if vm.operation.is_none() && fault.is_some_and(|fault| fault.generation == vm.meant.generation) {
         return None;
     }
     if vm.seen.generation != vm.meant.generation {
@@ -140,6 +148,7 @@ pub fn broken(world: &World) -> Result<(), Broken> {
         .into_iter()
         .map(|row| (row.value.vm.id, row.value))
         .collect();
+    Watch::after_recovery(world, &rows)?;
     nothing_is_left_over(world, &rows)?;
     nothing_unknown_is_gone(world)?;
     disks_are_what_they_were(world, &rows)?;

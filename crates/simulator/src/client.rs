@@ -12,20 +12,24 @@ use renkei_store::noun::quota::QuotaRow;
 use renkei_store::noun::user::Account;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{Batch, Store, Stored};
+use renkei_types::acl::{Acl, Allowed, NewAcl};
 use renkei_types::action::Scope;
 use renkei_types::agent::{DiskSource, MachineIntent, Part};
 use renkei_types::event::Doer;
-use renkei_types::host::{Host, HostSettings, HostState};
+use renkei_types::freeze::NewFreeze;
+use renkei_types::host::{Host, HostPatch, HostSettings, HostState};
 use renkei_types::id::{
     HostId, OrganizationId, ProjectId, QuotaId, SegmentId, SiteId, TemplateId, TokenId, UserId, VmId,
 };
 use renkei_types::name::{Name, UserName};
+use renkei_types::network::{Ports, Protocol};
 use renkei_types::operation::Generation;
 use renkei_types::organization::Organization;
 use renkei_types::problem::Problem;
 use renkei_types::project::{Project, ProjectType};
 use renkei_types::quota::Amounts;
-use renkei_types::segment::Segment;
+use renkei_types::recovery::Difference;
+use renkei_types::segment::{NewSegment, Segment, SegmentPatch};
 use renkei_types::site::Site;
 use renkei_types::template::{Template, TemplateFacts};
 use renkei_types::token::TokenKind;
@@ -136,7 +140,7 @@ impl Client {
             return self.deploy(app, &asked).await;
         };
         let (id, called) = (vm.value.vm.id, self.called(vm.value.vm.id));
-        let act = match self.dice.below(16) {
+        let act = match self.dice.below(21) {
             0..=2 => Act::PowerOn(None),
             3 => Act::PowerOn(Some(self.level())),
             4 | 5 => Act::Shutdown,
@@ -152,6 +156,8 @@ impl Client {
             12 => return self.reconfigure(app, &asked, id).await,
             13 => return self.clone_of(app, &asked, id).await,
             14 => return self.cancel(app, &asked, &vm.value).await,
+            15..=17 => return self.network(app, &asked).await,
+            18 => return self.freeze(app, &asked, &vm.value).await,
             _ => return self.operate(app).await,
         };
         let told = app.act(&asked, id, act).await;
@@ -215,6 +221,86 @@ impl Client {
         format!("cancel what is open of {}: {}", self.called(row.vm.id), outcome(&told))
     }
 
+    /// Something about networks and what may enter them.
+    async fn network(&mut self, app: &App, asked: &Asked) -> String {
+        self.count += 1;
+        let segments = app.store.state.all::<Segment>(None, 100).await.unwrap_or_default();
+        let segment = self.dice.pick(&segments).map(|segment| segment.value.clone());
+        let Some(segment) = segment else {
+            return "no networks".to_owned();
+        };
+        let (id, called) = (segment.id, segment.name.to_string());
+        match self.dice.below(6) {
+            0 => {
+                let new = NewSegment {
+                    name: name(&format!("net{}", self.count)),
+                    sites: Vec::new(),
+                    default: false,
+                    v4: "10.16.0.0/24".parse().ok(),
+                    v6: None,
+                    mtu: None,
+                    dns: Vec::new(),
+                    ntp: Vec::new(),
+                    strict: false,
+                };
+                let told = app.create_segment(asked, PROJECT, new).await;
+                format!("make net{}: {}", self.count, outcome(&told))
+            }
+            1 => {
+                let patch = SegmentPatch {
+                    strict: Some(!segment.strict),
+                    ..SegmentPatch::default()
+                };
+                let told = app.change_segment(asked, id, patch).await;
+                format!("change {called}: {}", outcome(&told))
+            }
+            2 => format!("delete {called}: {}", outcome(&app.delete_segment(asked, id).await)),
+            3 | 4 => {
+                let new = NewAcl {
+                    allowed: Allowed {
+                        protocol: Protocol::Tcp,
+                        source: "0.0.0.0/0".parse().expect("a range"),
+                        source_ports: Ports::default(),
+                        destination: segment.v4,
+                        destination_ports: Ports::default(),
+                    },
+                    note: String::new(),
+                    expires: None,
+                };
+                let told = app.create_acl(asked, id, new).await;
+                format!("let something into {called}: {}", outcome(&told))
+            }
+            _ => {
+                let rules = app.store.state.all::<Acl>(None, 100).await.unwrap_or_default();
+                let Some(rule) = self.dice.pick(&rules) else {
+                    return "no rules".to_owned();
+                };
+                let told = app.delete_acl(asked, rule.value.id).await;
+                format!("delete a rule: {}", outcome(&told))
+            }
+        }
+    }
+
+    /// The security team freezes a machine, or lets it be.
+    async fn freeze(&self, app: &App, asked: &Asked, row: &VmRow) -> String {
+        let freeze = row.vm.freeze.is_none().then(|| NewFreeze {
+            reason: "it sends too much".to_owned(),
+            until: None,
+        });
+        let what = if freeze.is_some() { "freeze" } else { "unfreeze" };
+        let told = app.freeze_vm(asked, row.vm.id, freeze).await;
+        format!("{what} {}: {}", self.called(row.vm.id), outcome(&told))
+    }
+
+    /// An operator says that a host is off for good.
+    pub async fn fence(app: &App, host: HostId, now: Timestamp) -> String {
+        let patch = HostPatch {
+            state: Some(HostState::Fenced),
+            ..HostPatch::default()
+        };
+        outcome(&app.change_host(&asked(now), host, patch).await)
+    }
+
     /// An operator's work on a host.
     async fn operate(&mut self, app: &App) -> String {
         let Some(host) = self.dice.pick(&self.hosts).copied() else {
@@ -239,9 +325,11 @@ impl Client {
         }
     }
 
-    /// An administrator has seen what differs.
-    pub async fn recovered(&self, app: &App, now: Timestamp) -> String {
-        outcome(&app.recovered(&asked(now), SITE).await)
+    /// An administrator looks at what differs, and lets the site go on. Gives the difference if it does.
+    pub async fn recovered(&self, app: &App, now: Timestamp) -> (String, Option<Difference>) {
+        let difference = app.difference(&asked(now), SITE).await.ok();
+        let told = app.recovered(&asked(now), SITE).await;
+        (outcome(&told), difference.filter(|_| told.is_ok()))
     }
 
     /// Machines as they are known, and their names noted.

@@ -37,6 +37,8 @@ pub struct Host {
     pub wire: Option<u64>,
     /// How far its clock is ahead.
     pub ahead: SignedDuration,
+    /// Whether the computer is off.
+    pub off: bool,
     /// Grows with each start of the host.
     boots: u64,
     keep: Frail,
@@ -62,6 +64,7 @@ impl Host {
             wire: None,
             // An hour, at most, either way.
             ahead: SignedDuration::from_secs(dice.below(7200) as i64 - 3600),
+            off: false,
             boots: 1,
             keep: Frail::new(dice),
             steps: Arc::clone(steps),

@@ -65,6 +65,7 @@ pub fn run(seed: u64, detail: Detail, database: Database) -> Run {
 fn weather(world: &mut World) -> Result<(), Broken> {
     while world.clock.elapsed() < STORM {
         world.step().ok_or_else(stands_still)?;
+        world.broken.take().map_or(Ok(()), Err)?;
     }
     world.calm();
     let (end, mut settled) = (world.clock.elapsed() + CALM, 0);
@@ -72,6 +73,7 @@ fn weather(world: &mut World) -> Result<(), Broken> {
         let look = world.clock.elapsed() + LOOK;
         while world.clock.elapsed() < look {
             world.step().ok_or_else(stands_still)?;
+            world.broken.take().map_or(Ok(()), Err)?;
         }
         world.recover();
         let open = check::unsettled(world);

@@ -21,6 +21,8 @@ pub enum Trouble {
     BreakWire,
     /// A host's computer starts anew.
     Reboot,
+    /// A host's computer is off for a while, and an operator may say that it stays off.
+    SwitchOff,
     /// A host's driver behaves in another way.
     Behave,
     /// A guest ends by itself, or crashes.
@@ -34,11 +36,12 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::KillHub,
         Self::KillAgent,
         Self::BreakWire,
         Self::Reboot,
+        Self::SwitchOff,
         Self::Behave,
         Self::Behave,
         Self::Guest,
@@ -72,6 +75,12 @@ impl Trouble {
                     host.reboot();
                 }
                 world.kill_agent(host);
+            }
+            Self::SwitchOff => {
+                // One at a time, or there is nobody left to do anything.
+                if !world.hosts.iter().any(|host| host.off) {
+                    world.switch_off(host);
+                }
             }
             Self::Behave => behave(world, host),
             Self::Guest => guest(world, host),

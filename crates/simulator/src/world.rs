@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use renkei_store::Store;
 use renkei_store::open::Aside;
 use renkei_store::simulation::Faults;
@@ -13,6 +14,7 @@ use renkei_types::site::Site;
 use uuid::Uuid;
 
 use crate::Database;
+use crate::check::{Broken, Watch};
 use crate::client::{Client, SITE};
 use crate::dice::Dice;
 use crate::host::{Host, Steps};
@@ -28,7 +30,7 @@ pub const HOSTS: usize = 3;
 /// How long things go wrong.
 pub const STORM: Duration = Duration::from_secs(400);
 /// How long it may take afterwards until all is so: longer than any deadline, and than the time in which a duty is given up.
-pub const CALM: Duration = Duration::from_secs(4000);
+pub const CALM: Duration = Duration::from_secs(9000);
 
 /// What happens.
 #[derive(Debug)]
@@ -55,6 +57,10 @@ pub enum Happening {
     Trouble,
     /// A hub that died, or a wire that broke, is noticed by the other end.
     Noticed(u64),
+    /// An operator says that a host is off for good.
+    Fence(usize),
+    /// A host that was off starts.
+    Return(usize),
 }
 
 /// A connection.
@@ -85,6 +91,10 @@ pub struct World {
     pub(crate) database: Database,
     /// Whether things go wrong.
     pub(crate) storm: bool,
+    /// What must never be, as soon as it is.
+    pub(crate) broken: Option<Broken>,
+    /// Who watches what happens.
+    pub(crate) watch: Watch,
     lives: BTreeMap<(bool, usize), u64>,
     wires: BTreeMap<u64, Wire>,
     wire_count: u64,
@@ -126,6 +136,8 @@ impl World {
             set_back: false,
             database,
             storm: true,
+            broken: None,
+            watch: Watch::default(),
             lives: BTreeMap::new(),
             wires: BTreeMap::new(),
             wire_count: 0,
@@ -154,10 +166,55 @@ impl World {
         self.storm = false;
         self.store.fail(Faults::none(0));
         self.note("calm");
-        for host in &self.hosts {
-            host.frailty(0);
-            host.fake.behave(Host::sound());
+        for which in 0..self.hosts.len() {
+            if let Some(host) = self.hosts.get(which) {
+                host.frailty(0);
+                host.fake.behave(Host::sound());
+            }
+            self.soon(10_000, Happening::Return(which));
         }
+    }
+
+    /// A host's computer is off, until it comes back.
+    pub(crate) fn switch_off(&mut self, which: usize) {
+        if let Some(host) = self.hosts.get_mut(which) {
+            host.reboot();
+            host.off = true;
+        }
+        self.note(format_args!("host {which} is off"));
+        self.kill_agent(which);
+        self.soon(80_000, Happening::Fence(which));
+        self.soon(200_000, Happening::Return(which));
+    }
+
+    fn fence(&mut self, which: usize) {
+        let now = self.clock.now();
+        let Some(host) = self.hosts.get(which).filter(|host| host.off).map(|host| host.id) else {
+            return;
+        };
+        for hub in 0..HUBS {
+            if let Some(told) = self.hub(hub, |hub| at_once(Client::fence(&hub.app, host, now))) {
+                self.note(format_args!("host {which} is fenced: {told}"));
+                return;
+            }
+        }
+    }
+
+    fn bring_back(&mut self, which: usize) {
+        let off = self
+            .hosts
+            .get_mut(which)
+            .is_some_and(|host| std::mem::take(&mut host.off));
+        if off {
+            self.note(format_args!("host {which} is on again"));
+            self.soon(2000, Happening::AgentStart(which));
+        }
+    }
+
+    /// How long nothing has gone wrong.
+    pub(crate) fn storm_is_over_for(&self) -> SignedDuration {
+        let since = self.clock.elapsed().saturating_sub(STORM);
+        SignedDuration::try_from(since).unwrap_or(SignedDuration::MAX)
     }
 
     /// What people do when the storm is over.
@@ -173,9 +230,13 @@ impl World {
             }
         });
         self.client = client;
-        if let Some(told) = told.flatten() {
+        if let Some((told, difference)) = told.flatten() {
             self.note(format_args!("the site goes on: {told}"));
+            if let Some(difference) = difference {
+                Watch::recovered(self, &difference);
+            }
         }
+        Watch::remember(self);
     }
 
     pub(crate) fn note(&mut self, what: impl std::fmt::Display) {
@@ -200,6 +261,7 @@ impl World {
             }
             Happening::Work(hub, life) if self.lives_as(true, hub) == life => {
                 self.hub(hub, |hub| hub.work(now));
+                Watch::look(self);
                 self.soon(1500, Happening::Work(hub, life));
             }
             Happening::HubStart(hub) => self.start_hub(hub),
@@ -209,6 +271,8 @@ impl World {
             Happening::ToHub(wire, frame) => self.hear_at_hub(wire, *frame),
             Happening::ToAgent(wire, frame) => self.hear_at_agent(wire, *frame),
             Happening::Noticed(wire) => self.cut(wire),
+            Happening::Fence(host) => self.fence(host),
+            Happening::Return(host) => self.bring_back(host),
             Happening::Ask if self.storm => {
                 self.ask();
                 self.soon(12_000, Happening::Ask);
@@ -324,7 +388,8 @@ impl World {
 
     fn start_agent(&mut self, which: usize) {
         let life = self.lives_as(false, which);
-        let Some(host) = self.hosts.get_mut(which).filter(|host| host.agent.is_none()) else {
+        let stands = |host: &&mut Host| host.agent.is_none() && !host.off;
+        let Some(host) = self.hosts.get_mut(which).filter(stands) else {
             return;
         };
         host.start();
@@ -515,6 +580,7 @@ impl World {
         let begun = std::mem::take(&mut *self.steps.lock().unwrap_or_else(PoisonError::into_inner));
         for (host, vm, verb, generation) in begun {
             let name = self.client.called(vm);
+            Watch::step(self, (host, vm), (verb, generation));
             self.note(format_args!(
                 "host {}: {verb} {name} for {generation}",
                 host.0.as_u128()

@@ -1,4 +1,5 @@
-//! Storms from fresh seeds. `RENKEI_STORMS` says how many; a seed that fails is run again alone with `RENKEI_STORM=SEED`.
+//! Storms from fresh seeds. `RENKEI_STORMS` says how many; a seed that fails is run again alone with `RENKEI_STORM=SEED`, and with
+//! `RENKEI_SET_BACK=1` if its database was set back.
 
 #![expect(
     clippy::print_stdout,
@@ -8,6 +9,11 @@
 use renkei_simulator::{Database, Detail, Run, run};
 use renkei_testkit::seed::seed;
 
+/// Fresh storms of all kinds together, unless `RENKEI_STORMS` says otherwise.
+const STORMS: u64 = 1000;
+/// Tests among which they are divided, so that these run beside one another.
+const PARTS: u64 = 4;
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {
         text.parse()
@@ -15,64 +21,67 @@ fn number(name: &str) -> Option<u64> {
     })
 }
 
-/// `RENKEI_SET_BACK=1` lets the database be set back now and then: docs/roadmap.md tells what is still found so.
-fn database() -> Database {
-    match number("RENKEI_SET_BACK") {
-        Some(1) => Database::IsSetBack,
-        _ => Database::GoesOn,
-    }
-}
-
 /// What is printed of a run that went wrong.
-fn told(run: &Run) -> Option<String> {
+fn told(run: &Run, database: Database) -> Option<String> {
     let broken = run.outcome.as_ref().err()?;
     let tail = run
         .trace
         .tail(usize::try_from(number("RENKEI_TRACE").unwrap_or(60)).unwrap());
+    let set_back = u8::from(database == Database::IsSetBack);
     Some(format!(
-        "{}\n\n{}\nagain: RENKEI_STORM={} cargo nextest run -p renkei-simulator -E 'test(storm)'",
+        "{}\n\n{}\nagain: RENKEI_SET_BACK={set_back} RENKEI_STORM={} cargo nextest run -p renkei-simulator -E 'test(storm)'",
         tail.join("\n"),
         broken.0,
         run.seed
     ))
 }
 
-/// A part of the storms, so that the parts run beside one another.
-fn storms(part: u64, of: u64) {
+/// A part of the storms.
+fn storms(part: u64, database: Database) {
     if let Some(seed) = number("RENKEI_STORM") {
-        if part == 0 {
-            let run = run(seed, Detail::Frames, database());
+        let wanted = number("RENKEI_SET_BACK") == Some(1);
+        if part < 2 && wanted == (database == Database::IsSetBack) {
+            let run = run(seed, Detail::Frames, database);
             println!("{}", run.trace.tail(usize::MAX).join("\n"));
             run.outcome.unwrap();
         }
         return;
     }
-    let (first, count) = (seed(), number("RENKEI_STORMS").unwrap_or(60));
-    println!("{count} storms from seed {first}");
-    for number in (0..count).filter(|number| number % of == part) {
-        if let Some(told) = told(&run(first.wrapping_add(number), Detail::Deeds, database())) {
-            panic!("{told}");
-        }
-    }
+    let (first, count) = (seed(), number("RENKEI_STORMS").unwrap_or(STORMS));
+    let mine = (0..count).filter(|number| number % PARTS == part);
+    println!("the storms {part}, {}, … of {count} from seed {first}", part + PARTS);
+    let told: Vec<String> = mine
+        .filter_map(|number| told(&run(first.wrapping_add(number), Detail::Deeds, database), database))
+        .collect();
+    assert!(told.is_empty(), "{} storms: {}", told.len(), told.join("\n\n"));
 }
 
 #[test]
 fn after_a_storm_all_is_as_it_is_meant_one() {
-    storms(0, 2);
+    storms(0, Database::GoesOn);
 }
 
 #[test]
 fn after_a_storm_all_is_as_it_is_meant_two() {
-    storms(1, 2);
+    storms(2, Database::GoesOn);
+}
+
+#[test]
+fn after_a_storm_that_sets_the_database_back_all_is_as_it_is_meant_one() {
+    storms(1, Database::IsSetBack);
+}
+
+#[test]
+fn after_a_storm_that_sets_the_database_back_all_is_as_it_is_meant_two() {
+    storms(3, Database::IsSetBack);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_storm() {
-    let seed = seed();
-    let (one, two) = (
-        run(seed, Detail::Deeds, database()),
-        run(seed, Detail::Deeds, database()),
-    );
-    assert_eq!(one.trace, two.trace);
-    assert!(one.trace.len() > 100, "hardly anything happened");
+    for database in [Database::GoesOn, Database::IsSetBack] {
+        let (seed, detail) = (seed(), Detail::Frames);
+        let (one, two) = (run(seed, detail, database), run(seed, detail, database));
+        assert_eq!(one.trace, two.trace);
+        assert!(one.trace.len() > 100, "hardly anything happened");
+    }
 }
