@@ -17,13 +17,13 @@ use crate::work::Worker;
 /// Small enough to be filled soon, bytes.
 const DISK: u64 = 48 << 20;
 
-fn deploy(stand: &Stand, name: &str) -> Question {
+pub fn deploy(stand: &Stand, name: &str) -> Question {
     let asked = json!({"project": stand.ids.project, "name": name, "template": stand.ids.template});
     Question::post("vms", asked)
 }
 
 /// Asks for a machine and waits until it runs.
-fn deployed(stand: &Stand, question: &Question) -> String {
+pub fn deployed(stand: &Stand, question: &Question) -> String {
     let answer = stand.api.done(question);
     let ended = stand.api.end_of(answer["operations"][0]["id"].as_str().unwrap());
     assert_eq!(ended["state"], "done", "{ended}");

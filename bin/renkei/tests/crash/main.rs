@@ -7,8 +7,10 @@
 mod api;
 mod at_rest;
 mod faults;
+mod hostile;
 mod kills;
 mod reality;
 mod set_back;
 mod stand;
+mod up;
 mod work;
