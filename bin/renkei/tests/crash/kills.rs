@@ -68,7 +68,7 @@ fn kill(stand: &Stand, mut rng: Rng) {
     let roles: Vec<&Role> = stand.hubs.iter().chain([&stand.agent]).collect();
     let mut left = kills();
     while left > 0 {
-        if left % PAUSE == 0 {
+        if left.is_multiple_of(PAUSE) {
             // A hub that takes over what another one did waits until that one was silent for a while: once in a while there is time.
             let ended = stand.api.ended();
             wait::until_some("an operation to end", PATIENCE, || {
