@@ -114,7 +114,7 @@ impl World {
         let hosts: Vec<HostId> = (1..=HOSTS as u128).map(|host| HostId(Uuid::from_u128(host))).collect();
         let client = at_once(Client::begin(&store, dice.next(), (&hosts, clock.now())))?;
         store.fail(faults);
-        let truth = store.from_outside().unwrap_or_else(|| store.clone());
+        let truth = store.for_onlooker().unwrap_or_else(|| store.clone());
         let hosts: Vec<Host> = hosts.into_iter().map(|id| Host::new(id, dice.next(), &steps)).collect();
         for host in &hosts {
             for other in hosts.iter().filter(|other| other.id != host.id) {

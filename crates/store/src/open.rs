@@ -166,9 +166,9 @@ impl Store {
     }
 
     /// For one in memory: the same database, for somebody who checks it. No read of theirs is old. Nothing for others.
-    pub fn from_outside(&self) -> Option<Self> {
+    pub fn for_onlooker(&self) -> Option<Self> {
         let memory = self.state.in_memory()?;
-        Some(Self::of_memory(memory.from_outside()))
+        Some(Self::of_memory(memory.for_onlooker()))
     }
 
     /// For a simulated one: wakes those who are to be woken by now; gives when the next are. The simulator calls it whenever its

@@ -127,7 +127,7 @@ impl Memory {
     }
 
     /// The same database for somebody who looks from outside: no read of it is old, and none has a part in what is drawn.
-    pub fn from_outside(&self) -> Self {
+    pub fn for_onlooker(&self) -> Self {
         let shared = Arc::clone(&self.shared);
         let reader = Reader::Now;
         Self { shared, reader }

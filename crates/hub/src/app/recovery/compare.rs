@@ -177,7 +177,7 @@ fn as_seen(meant: &Meant, seen: &MachineSeen, generation: Generation) -> Meant {
         new.shape.vcpus = record.vcpus;
         new.shape.memory_mib = record.memory_mib;
         new.shape.disks.clone_from(&record.disks);
-        new.shape.pack = meant.shape.pack.clone().filter(|_| !is_other_size(meant, record));
+        new.shape.pack = meant.shape.pack.filter(|_| !is_other_size(meant, record));
     }
     new
 }
