@@ -25,4 +25,4 @@ mod chaos;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
-mod trial;
+pub(crate) mod trial;

@@ -9,16 +9,17 @@ use renkei_store::noun::vm::{Placing, VmRow};
 use renkei_store::{Batch, Store, Stored};
 use renkei_types::agent::{Held, MachineSeen, Part};
 use renkei_types::host::{Capacity, Host, HostSettings, HostState};
-use renkei_types::id::{HostId, OperationId, ProjectId, SiteId, TemplateId, VmId};
-use renkei_types::operation::{Generation, Object, Operation, OperationState};
+use renkei_types::id::{HostId, OperationId, SiteId, VmId};
+use renkei_types::operation::Operation;
 use renkei_types::site::Site;
-use renkei_types::vm::{Disk, Meant, Power, Seen, ServiceLevel, Shape, Source, Stop, Vm};
+use renkei_types::vm::{Power, ServiceLevel, Shape};
 use uuid::Uuid;
 
 use super::{Left, run};
 use crate::app::App;
 use crate::app::manifest::{self, Manifests};
 use crate::app::vm::seen::{Heard, report};
+use crate::app::vm::trial::machine;
 
 pub const SITE: SiteId = SiteId(Uuid::from_u128(1));
 
@@ -95,77 +96,28 @@ pub async fn host(app: &App, number: u128, vcpus: u32) -> HostId {
 /// Asks for a machine.
 pub async fn asked(app: &App, number: u128, vcpus: u32, service_level: ServiceLevel) -> VmId {
     let id = VmId(Uuid::from_u128(number));
-    let meant = Meant {
-        generation: Generation(1),
-        power: Power::On,
-        stop: Stop::Shutdown,
-        reboots: 0,
-        resets: 0,
-        shape: Shape {
-            pack: None,
-            vcpus,
-            memory_mib: u64::from(vcpus) * 1024,
-            gpus: 0,
-            disks: vec![Disk { number: 1, gib: 10 }],
-            service_level,
-        },
-        adapters: Vec::new(),
-        save: None,
-        tombstone: false,
+    let (mut row, mut operation) = machine(Power::On);
+    operation.id = OperationId(Uuid::from_u128(100_000 + number));
+    operation.object.id = id.0;
+    operation.object.name = format!("m{number}");
+    let shape = Shape {
+        vcpus,
+        memory_mib: u64::from(vcpus) * 1024,
+        service_level,
+        ..row.vm.meant.shape.clone()
     };
-    let operation = Operation {
-        id: OperationId(Uuid::from_u128(100_000 + number)),
-        verb: "vm:deploy".to_owned(),
-        object: Object {
-            noun: VmId::NOUN.to_owned(),
-            id: id.0,
-            name: format!("m{number}"),
-        },
-        project: None,
-        by: None,
-        generation: Generation(1),
-        through: None,
-        state: OperationState::Running,
-        progress: 0,
-        waiting: None,
-        error: None,
-        created: at(0),
-        deadline: None,
-        ended: None,
-    };
-    let vm = Vm {
-        id,
-        project: ProjectId(Uuid::from_u128(2)),
-        site: SITE,
-        name: format!("m{number}").parse().unwrap(),
-        host: None,
-        leaving: None,
-        source: Source::Template(TemplateId(Uuid::from_u128(3))),
-        os_type: "Linux".to_owned(),
-        login_username: String::new(),
-        key: String::new(),
-        storage_network: String::new(),
-        meant: meant.clone(),
-        seen: Seen::default(),
-        operation: Some(operation.id),
-        made: false,
-        ran: false,
-        deallocated: false,
-        lost: false,
-        started: None,
-        by: None,
-        created: at(0),
-        freeze: None,
-    };
+    row.vm.id = id;
+    row.vm.site = SITE;
+    row.vm.name = format!("m{number}").parse().unwrap();
+    row.vm.operation = Some(operation.id);
+    row.vm.meant.shape = shape;
+    row.placing = Some(Placing {
+        meant: row.vm.meant.clone(),
+        since: at(0),
+    });
     let mut batch = Batch::new();
     batch.insert(&operation);
-    batch.insert(&VmRow {
-        vm,
-        user_data: None,
-        before: None,
-        placing: Some(Placing { meant, since: at(0) }),
-        pinned_by: Vec::new(),
-    });
+    batch.insert(&row);
     write(app, batch).await;
     id
 }

@@ -206,13 +206,14 @@ mod tests {
 
     use jiff::Timestamp;
     use renkei_types::dnat::Dnat;
-    use renkei_types::id::{DnatId, ProjectId, SegmentId, SiteId, TemplateId, VmId};
+    use renkei_types::id::{DnatId, SegmentId};
     use renkei_types::network::Mac;
     use renkei_types::operation::Generation;
     use renkei_types::segment::Segment;
-    use renkei_types::vm::{Disk, Meant, Pack, PackKind, Power, Seen, ServiceLevel, Source, Stop};
+    use renkei_types::vm::{Disk, Pack, PackKind, Power};
 
     use super::*;
+    use crate::app::vm::trial;
 
     const SEGMENT: SegmentId = SegmentId(Uuid::from_u128(7));
 
@@ -221,56 +222,25 @@ mod tests {
     }
 
     fn machine() -> Machine {
-        let shape = Shape {
+        let mut vm = trial::machine(Power::On).0.vm;
+        vm.login_username = "mdxuser".to_owned();
+        vm.storage_network = "portgroup".to_owned();
+        vm.meant.shape = Shape {
             pack: Some(Pack {
                 kind: PackKind::Cpu,
                 number: 3,
             }),
             vcpus: 3,
             memory_mib: 4638,
-            gpus: 0,
             disks: vec![Disk { number: 1, gib: 40 }],
-            service_level: ServiceLevel::Spot,
+            ..vm.meant.shape
         };
-        let vm = Vm {
-            id: VmId(Uuid::from_u128(1)),
-            project: ProjectId(Uuid::from_u128(2)),
-            site: SiteId(Uuid::from_u128(3)),
-            name: "test-1".parse().unwrap(),
-            host: None,
-            leaving: None,
-            source: Source::Template(TemplateId(Uuid::from_u128(4))),
-            os_type: "Linux".to_owned(),
-            login_username: "mdxuser".to_owned(),
-            key: String::new(),
-            storage_network: "portgroup".to_owned(),
-            meant: Meant {
-                generation: Generation(1),
-                power: Power::On,
-                stop: Stop::Shutdown,
-                reboots: 0,
-                resets: 0,
-                shape,
-                adapters: vec![Adapter {
-                    number: 1,
-                    segment: SEGMENT,
-                    mac: Mac::drawn([1, 2, 3]),
-                    addresses: vec![address("10.15.0.4")],
-                }],
-                save: None,
-                tombstone: false,
-            },
-            seen: Seen::default(),
-            operation: None,
-            made: false,
-            ran: false,
-            deallocated: false,
-            lost: false,
-            started: None,
-            by: None,
-            created: Timestamp::UNIX_EPOCH,
-            freeze: None,
-        };
+        vm.meant.adapters = vec![Adapter {
+            number: 1,
+            segment: SEGMENT,
+            mac: Mac::drawn([1, 2, 3]),
+            addresses: vec![address("10.15.0.4")],
+        }];
         let segment = Segment {
             id: SEGMENT,
             project: vm.project,
