@@ -84,6 +84,8 @@ fn a_range_is_planned_deployed_and_destroyed() {
     for name in ["node-1", "node-2"] {
         let unsure = admin.refused(1, &["vm", "destroy", name]);
         assert!(unsure.contains("--yes"), "{unsure}");
+        let plan = admin.done(&["vm", "destroy", name, "--plan"]);
+        assert_eq!(plan, format!("would destroy vm `{name}`\n"));
         admin.done(&["vm", "destroy", name, "--yes", "--wait"]);
     }
     assert_eq!(admin.json(&["vm", "list"]), json!([]));

@@ -89,8 +89,12 @@ pub fn told(plan: &Plan, names: &Names) -> String {
 }
 
 fn changed(text: &mut String, change: &Change, (before, names): (Option<&Change>, &Names)) {
+    // A tombstone stays until the site says that what it names is gone.
+    let buries = |field: &FieldChange| last(&field.field) == "tombstone" && field.after == Some(Value::Bool(true));
+    let buried = change.fields.iter().any(buries);
     let verb = match change.kind {
         ChangeKind::Create => "create",
+        ChangeKind::Change if buried => "destroy",
         ChangeKind::Change => "change",
         ChangeKind::Delete => "delete",
     };
@@ -115,6 +119,7 @@ fn changed(text: &mut String, change: &Change, (before, names): (Option<&Change>
     let fields: Vec<_> = match change.kind {
         // Of what goes altogether its name is enough.
         ChangeKind::Delete => Vec::new(),
+        ChangeKind::Change if buried => Vec::new(),
         ChangeKind::Create => change
             .fields
             .iter()
@@ -283,6 +288,16 @@ mod tests {
         let fields = vec![field("contact", Some(json!("x")), None)];
         let told = told(&plan(ChangeKind::Delete, fields), &Names::default());
         assert_eq!(told, "would delete project `lab`\n");
+    }
+
+    #[test]
+    fn what_becomes_a_tombstone_would_be_destroyed() {
+        let fields = vec![
+            field("meant.power", Some(json!("on")), Some(json!("off"))),
+            field("meant.tombstone", Some(json!(false)), Some(json!(true))),
+        ];
+        let told = told(&plan(ChangeKind::Change, fields), &Names::default());
+        assert_eq!(told, "would destroy project `lab`\n");
     }
 
     #[test]
