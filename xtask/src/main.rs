@@ -65,6 +65,8 @@ enum Task {
 enum Bench {
     /// `renkei cp` beside scp, rsync and rclone
     Cp(bench::cp::Args),
+    /// The hub, over SQLite and PostgreSQL
+    Hub(bench::hub::Args),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Demo => demo::run(),
         Task::Bench { what: Bench::Cp(args) } => bench::cp::run(args),
+        Task::Bench { what: Bench::Hub(args) } => bench::hub::run(args),
         Task::Soak { minutes, filter } => soak::run(Duration::from_secs(60 * minutes), &filter),
         Task::Openapi => openapi::run(),
         Task::Dist => dist::run(),

@@ -1,6 +1,6 @@
 //! A real PostgreSQL server, private to one test: its own folder, its own port on loopback.
 //!
-//! It does not sync, so that tests are quick: it survives being killed, not a power cut.
+//! For tests it does not sync, so that they are quick: it survives being killed, not a power cut. For measurements it does.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -33,6 +33,16 @@ pub struct Postgres {
     port: ReservedPort,
     server: Option<Child>,
     databases: Cell<u32>,
+    survives: Survives,
+}
+
+/// What its commits survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Survives {
+    /// The server's end, in any way.
+    Kill,
+    /// The machine's end too.
+    PowerCut,
 }
 
 /// A user of the machine.
@@ -45,7 +55,17 @@ struct Account {
 impl Postgres {
     /// Makes an empty server and waits until it answers.
     pub fn start() -> Result<Self> {
+        Self::that_survives(Survives::Kill)
+    }
+
+    /// The same, but each commit is on the disk before it is answered, as in a server that people use.
+    pub fn start_synced() -> Result<Self> {
+        Self::that_survives(Survives::PowerCut)
+    }
+
+    fn that_survives(survives: Survives) -> Result<Self> {
         let mut postgres = Self {
+            survives,
             folder: tempfile::tempdir()?,
             programs: programs()?,
             account: account()?,
@@ -128,12 +148,10 @@ impl Postgres {
         server.arg("-D").arg(self.data());
         let port = self.port.number().to_string();
         let sockets = format!("unix_socket_directories={}", self.folder.path().display());
-        let settings = [
-            "listen_addresses=127.0.0.1",
-            "fsync=off",
-            "full_page_writes=off",
-            &sockets,
-        ];
+        let mut settings = vec!["listen_addresses=127.0.0.1", &sockets];
+        if self.survives == Survives::Kill {
+            settings.extend(["fsync=off", "full_page_writes=off"]);
+        }
         server.args(["-p", &port]);
         server.args(settings.iter().flat_map(|setting| ["-c", setting]));
         server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -26,6 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "renkei-policy",
         ],
     ),
+    // Hosts in numbers against a real hub; nothing depends on it either.
+    ("renkei-fleet", &["renkei-site", "renkei-host", "renkei-store"]),
     ("xtask", &["renkei-testkit"]),
 ];
 
