@@ -83,9 +83,38 @@ impl State {
     /// The id and the version of every row: whoever watches many of them reads only those that have changed.
     pub async fn versions<N: Noun>(&self) -> Result<Vec<(Uuid, u64)>, StateError> {
         match &self.0 {
-            Implementation::Memory(memory) => memory.versions(&N::KIND),
-            Implementation::Sql(database) => sql::versions(database.pool(), &N::KIND).await,
+            Implementation::Memory(memory) => memory.versions(&N::KIND, None),
+            Implementation::Sql(database) => sql::versions(database.pool(), &N::KIND, None).await,
         }
+    }
+
+    /// The same of the rows with `key` in an index.
+    pub async fn versions_of<N: Noun>(&self, index: &'static str, key: &str) -> Result<Vec<(Uuid, u64)>, StateError> {
+        let kind = N::KIND;
+        if kind.position(index).is_none() {
+            return Err(unknown(&kind, index));
+        }
+        let of = Some((index, key));
+        match &self.0 {
+            Implementation::Memory(memory) => memory.versions(&kind, of),
+            Implementation::Sql(database) => sql::versions(database.pool(), &kind, of).await,
+        }
+    }
+
+    /// The rows with these ids, as far as they are there.
+    pub async fn some<N: Noun>(&self, ids: &[Uuid]) -> Result<Vec<Stored<N>>, StateError> {
+        /// A statement has so many values at most.
+        const AT_ONCE: usize = 200;
+        let mut rows = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(AT_ONCE) {
+            let page = Page {
+                ids: Some(ids),
+                limit: u32::MAX,
+                ..Page::default()
+            };
+            rows.append(&mut self.page(page).await?);
+        }
+        Ok(rows)
     }
 
     /// Does all of it or nothing.

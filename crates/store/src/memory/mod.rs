@@ -187,8 +187,9 @@ impl Memory {
         Ok(tables.page(kind, page, &tables.then(moment)))
     }
 
-    pub fn versions(&self, kind: &Kind) -> Result<Vec<(Uuid, u64)>, StateError> {
+    pub fn versions(&self, kind: &Kind, of: Option<(&'static str, &str)>) -> Result<Vec<(Uuid, u64)>, StateError> {
         let all = Page {
+            equals: of.into_iter().collect(),
             limit: u32::MAX,
             ..Page::default()
         };

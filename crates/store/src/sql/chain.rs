@@ -3,7 +3,7 @@
 use renkei_types::event::ChainHead;
 
 use super::writer::millis;
-use super::{Dialect, Link, Pool, Value, number};
+use super::{Dialect, Link, Readers, Value, number};
 use crate::audit::{self, Hash, Kept};
 use crate::error::StateError;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(super) async fn chain(link: &mut Link<'_>, limit: u32) -> Result<u64, StateE
 }
 
 /// The last link.
-pub(crate) async fn head(pool: &Pool) -> Result<ChainHead, StateError> {
+pub(crate) async fn head(pool: &Readers) -> Result<ChainHead, StateError> {
     let rows = pool
         .rows(pool.sql("SELECT id, hash, at FROM link ORDER BY id DESC LIMIT 1"))
         .await?;
@@ -70,13 +70,13 @@ pub(crate) async fn head(pool: &Pool) -> Result<ChainHead, StateError> {
 }
 
 /// How many events there must be.
-pub(crate) async fn count(pool: &Pool) -> Result<u64, StateError> {
+pub(crate) async fn count(pool: &Readers) -> Result<u64, StateError> {
     let rows = pool.rows(pool.sql("SELECT events FROM hub")).await?;
     Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?)
 }
 
 /// Events after `after` in order, with everything that is kept of them.
-pub(crate) async fn kept(pool: &Pool, after: i64, limit: u64) -> Result<Vec<Kept>, StateError> {
+pub(crate) async fn kept(pool: &Readers, after: i64, limit: u64) -> Result<Vec<Kept>, StateError> {
     let mut sql = pool.sql(
         "SELECT event.id, noun, object, project, \"user\", body, hash FROM event LEFT JOIN link ON link.id = event.id \
          WHERE event.id > ",

@@ -2,19 +2,19 @@
 
 use uuid::Uuid;
 
-use super::{Dialect, Link, Pool, Row, Value};
+use super::{Dialect, Link, Readers, Row, Value};
 use crate::error::StateError;
 use crate::open::Identity;
 
 const IDENTITY: &str = "SELECT schema, epoch, run FROM hub";
 
 /// Who it is now.
-pub(crate) async fn identity(pool: &Pool) -> Result<Identity, sqlx::Error> {
+pub(crate) async fn identity(pool: &Readers) -> Result<Identity, sqlx::Error> {
     read(&pool.rows(pool.sql(IDENTITY)).await?)
 }
 
 /// Milliseconds since 1970 by the database's clock: SQLite has that of this machine.
-pub(crate) async fn clock(pool: &Pool) -> Result<i64, sqlx::Error> {
+pub(crate) async fn clock(pool: &Readers) -> Result<i64, sqlx::Error> {
     let text = match pool.dialect() {
         Dialect::Sqlite => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
         Dialect::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",

@@ -9,15 +9,15 @@ mod listen;
 mod loading;
 mod open;
 mod query;
+mod readers;
 mod schema;
 mod snapshot;
 mod table;
 mod writer;
 
 use futures_util::TryStreamExt;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Executor, Postgres, Row as _, Sqlite};
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ pub(crate) use identity::{clock, identity};
 pub(crate) use loading::Loading;
 pub(crate) use open::{Database, open_schema};
 pub(crate) use query::{Found, Page, check, events, get, page, versions};
+pub(crate) use readers::Readers;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use table::{Cell, Table, Type, tables};
 pub(crate) use writer::Order;
@@ -86,19 +87,23 @@ impl Sql {
     pub fn ids(&mut self, ids: Vec<Uuid>) -> &mut Self {
         match self.dialect {
             Dialect::Postgres => self.push(" = ANY(").value(Value::Ids(ids)).push(")"),
-            Dialect::Sqlite => self.list(ids.into_iter().map(Value::Id)),
+            Dialect::Sqlite => self.list(ids.iter().copied().map(Value::Id)),
         }
     }
 
     pub fn texts(&mut self, texts: Vec<String>) -> &mut Self {
         match self.dialect {
             Dialect::Postgres => self.push(" = ANY(").value(Value::Texts(texts)).push(")"),
-            Dialect::Sqlite => self.list(texts.into_iter().map(Value::Text)),
+            Dialect::Sqlite => self.list(texts.iter().cloned().map(Value::Text)),
         }
     }
 
-    fn list(&mut self, values: impl Iterator<Item = Value>) -> &mut Self {
+    /// Filled up to a power of two: a statement is prepared once for each number of values.
+    fn list(&mut self, values: impl ExactSizeIterator<Item = Value> + Clone) -> &mut Self {
         self.push(" IN (");
+        let missing = values.len().next_power_of_two() - values.len();
+        let last = values.clone().last();
+        let values = values.chain(std::iter::repeat_n(last, missing).flatten());
         for (place, value) in values.enumerate() {
             self.push(if place == 0 { "" } else { ", " }).value(value);
         }
@@ -254,70 +259,6 @@ impl Link<'_> {
     /// Ends a transaction that has failed. If that fails too, the connection is of no use and goes.
     pub async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
         self.run("ROLLBACK").await
-    }
-}
-
-/// Connections for reading.
-#[derive(Clone, Debug)]
-pub(crate) enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
-}
-
-/// One of them, until it is dropped.
-pub(crate) enum Lent {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-}
-
-impl Pool {
-    /// Waits until all that were lent are back.
-    pub async fn close(&self) {
-        match self {
-            Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
-        }
-    }
-
-    pub fn dialect(&self) -> Dialect {
-        match self {
-            Self::Sqlite(_) => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
-        }
-    }
-
-    pub fn sql(&self, text: &str) -> Sql {
-        Sql::new(self.dialect(), text)
-    }
-
-    pub async fn lend(&self) -> Result<Lent, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pool) => Lent::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Lent::Postgres(pool.acquire().await?),
-        })
-    }
-
-    /// Asks; once more if the connection turns out to be dead, since a question changes nothing.
-    pub async fn rows(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
-        match self.ask(sql.clone()).await {
-            Err(error) if self.dialect() == Dialect::Postgres && writer::is_gone(&error) => self.ask(sql).await,
-            answer => answer,
-        }
-    }
-
-    async fn ask(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
-        let mut lent = self.lend().await?;
-        let answer = tokio::time::timeout(open::PATIENCE, lent.link().rows(sql)).await;
-        answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-    }
-}
-
-impl Lent {
-    pub fn link(&mut self) -> Link<'_> {
-        match self {
-            Self::Sqlite(connection) => Link::Sqlite(connection),
-            Self::Postgres(connection) => Link::Postgres(connection),
-        }
     }
 }
 

@@ -8,18 +8,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Link, Pool, listen, schema, writer};
+use super::{Dialect, Link, Readers, listen, schema, writer};
 use crate::migration::{Migration, Standing};
 use crate::open::{DatabaseUrl, Identity, OpenError};
 
 /// Readers beside the writer: SQLite works on this machine's processors, PostgreSQL waits for a network.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 16;
+/// Rows of an answer that SQLite's thread may be ahead.
+const ROWS: usize = 2048;
 /// How long to wait for another's lock.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long to wait for a connection.
@@ -32,7 +34,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Database(Arc<Inner>);
 
 struct Inner {
-    pool: Pool,
+    pool: Readers,
     orders: mpsc::Sender<writer::Order>,
     changes: watch::Receiver<u64>,
 }
@@ -62,7 +64,7 @@ impl Database {
         Ok((Self(Arc::new(inner)), schema))
     }
 
-    pub fn pool(&self) -> &Pool {
+    pub fn pool(&self) -> &Readers {
         &self.0.pool
     }
 
@@ -117,6 +119,7 @@ pub(super) enum Way {
 }
 
 /// A connection of one's own.
+#[derive(Debug)]
 pub(super) enum Own {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -169,22 +172,33 @@ impl Way {
         }
     }
 
-    fn readers(&self) -> Pool {
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A connection that never changes anything: a mistake in a query cannot either.
+    pub async fn connect_to_read(&self) -> Result<Own, sqlx::Error> {
         match self {
             Self::Sqlite(options) => {
-                let pool = SqlitePoolOptions::new()
-                    .max_connections(SQLITE_READERS)
-                    .acquire_timeout(CONNECT);
-                // They never change anything: a mistake in a query cannot either.
-                Pool::Sqlite(pool.connect_lazy_with(options.clone().pragma("query_only", "ON")))
+                let options = options.clone().pragma("query_only", "ON");
+                match tokio::time::timeout(CONNECT, SqliteConnection::connect_with(&options)).await {
+                    Ok(connection) => Ok(Own::Sqlite(connection?)),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
             }
-            Self::Postgres(options) => {
-                let pool = PgPoolOptions::new()
-                    .max_connections(POSTGRES_READERS)
-                    .acquire_timeout(CONNECT);
-                Pool::Postgres(pool.connect_lazy_with(options.clone()))
-            }
+            Self::Postgres(_) => self.connect().await,
         }
+    }
+
+    fn readers(&self) -> Readers {
+        let most = match self {
+            Self::Sqlite(_) => SQLITE_READERS,
+            Self::Postgres(_) => POSTGRES_READERS,
+        };
+        Readers::new(self.clone(), most)
     }
 }
 
@@ -217,6 +231,8 @@ pub(super) fn sqlite(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .statement_cache_capacity(400)
+        // A thread hands each row over by itself: if it has to stop after a few, two threads wait for one another.
+        .row_buffer_size(ROWS)
         .disable_statement_logging()
 }
 

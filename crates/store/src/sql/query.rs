@@ -3,7 +3,7 @@
 use renkei_types::event::Event;
 use uuid::Uuid;
 
-use super::{Dialect, Pool, Row, Sql, Value};
+use super::{Dialect, Readers, Row, Sql, Value};
 use crate::error::StateError;
 use crate::noun::Kind;
 use crate::read::EventQuery;
@@ -37,22 +37,36 @@ impl From<sqlx::Error> for StateError {
     }
 }
 
-pub(crate) async fn get(pool: &Pool, kind: &Kind, id: Uuid) -> Result<Option<Found>, StateError> {
+pub(crate) async fn get(pool: &Readers, kind: &Kind, id: Uuid) -> Result<Option<Found>, StateError> {
     let mut sql = select(pool, kind);
     sql.push(" WHERE id = ").value(Value::Id(id));
     Ok(found(pool, sql).await?.pop())
 }
 
-/// The id and the version of every row.
-pub(crate) async fn versions(pool: &Pool, kind: &Kind) -> Result<Vec<(Uuid, u64)>, StateError> {
+/// The id and the version of every row, or of those with this key in an index.
+pub(crate) async fn versions(
+    pool: &Readers,
+    kind: &Kind,
+    of: Option<(&'static str, &str)>,
+) -> Result<Vec<(Uuid, u64)>, StateError> {
     let mut sql = pool.sql("SELECT id, version FROM ");
     sql.name(kind.table);
+    if let Some((index, key)) = of {
+        // No key has a NUL, and PostgreSQL does not let us ask.
+        if key.contains('\0') {
+            return Ok(Vec::new());
+        }
+        sql.push(" WHERE ")
+            .name(index)
+            .push(" = ")
+            .value(Value::Text(key.to_owned()));
+    }
     let rows = pool.rows(sql).await?;
     let versions = rows.iter().map(|row| Ok((row.id(0)?, row.count(1)?)));
     Ok(versions.collect::<Result<_, sqlx::Error>>()?)
 }
 
-pub(crate) async fn page(pool: &Pool, kind: &Kind, page: Page<'_>) -> Result<Vec<Found>, StateError> {
+pub(crate) async fn page(pool: &Readers, kind: &Kind, page: Page<'_>) -> Result<Vec<Found>, StateError> {
     // No key has a NUL, and PostgreSQL does not let us ask.
     if page.equals.iter().any(|(_, key)| key.contains('\0')) || page.ids.is_some_and(<[Uuid]>::is_empty) {
         return Ok(Vec::new());
@@ -93,13 +107,13 @@ pub(crate) async fn page(pool: &Pool, kind: &Kind, page: Page<'_>) -> Result<Vec
     found(pool, sql).await
 }
 
-fn select(pool: &Pool, kind: &Kind) -> Sql {
+fn select(pool: &Readers, kind: &Kind) -> Sql {
     let mut sql = pool.sql("SELECT id, version, body FROM ");
     sql.name(kind.table);
     sql
 }
 
-async fn found(pool: &Pool, sql: Sql) -> Result<Vec<Found>, StateError> {
+async fn found(pool: &Readers, sql: Sql) -> Result<Vec<Found>, StateError> {
     let read = |row: &Row| -> Result<Found, sqlx::Error> {
         Ok(Found {
             id: row.id(0)?,
@@ -111,7 +125,7 @@ async fn found(pool: &Pool, sql: Sql) -> Result<Vec<Found>, StateError> {
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn events(pool: &Pool, query: &EventQuery) -> Result<Vec<Event>, StateError> {
+pub(crate) async fn events(pool: &Readers, query: &EventQuery) -> Result<Vec<Event>, StateError> {
     if query.noun.as_ref().is_some_and(|noun| noun.contains('\0')) {
         return Ok(Vec::new());
     }
@@ -153,7 +167,7 @@ pub(crate) fn event(id: i64, body: &str) -> Result<Event, StateError> {
 }
 
 /// Whether SQLite finds its file whole.
-pub(crate) async fn check(pool: &Pool) -> Result<(), StateError> {
+pub(crate) async fn check(pool: &Readers) -> Result<(), StateError> {
     if pool.dialect() == Dialect::Postgres {
         return Ok(());
     }

@@ -21,6 +21,40 @@ fn ids(rows: &[Stored<Project>]) -> Vec<Uuid> {
     rows.iter().map(|row| row.id.0).collect()
 }
 
+pub async fn versions_tell_which_rows_have_changed(bench: Bench) {
+    let organization = OrganizationId(Uuid::now_v7());
+    let own = projects(organization, 7);
+    let others = projects(OrganizationId(Uuid::now_v7()), 3);
+    insert(&bench.a, &own).await;
+    insert(&bench.a, &others).await;
+    let (state, key) = (&bench.b.state, organization.to_string());
+    let changed = state.get::<Project>(own[2].id.0).await.unwrap().unwrap();
+    let mut batch = Batch::new();
+    batch.touch(&changed);
+    state.commit(batch).await.unwrap();
+    let mut found = state.versions_of::<Project>("organization", &key).await.unwrap();
+    found.sort_unstable();
+    let mut expected: Vec<(Uuid, u64)> = own
+        .iter()
+        .map(|one| (one.id.0, 1 + u64::from(one.id == own[2].id)))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(state.versions::<Project>().await.unwrap().len(), 10);
+    let none = state.versions_of::<Project>("organization", "no\0key").await.unwrap();
+    assert!(none.is_empty());
+    let unknown = state.versions_of::<Project>("color", "red").await;
+    assert!(matches!(unknown, Err(StateError::NoSuchIndex { .. })));
+    let wanted = [own[2].id.0, Uuid::nil(), others[0].id.0];
+    let rows = state.some::<Project>(&wanted).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows.iter()
+            .all(|row| row.version == 1 + u64::from(row.value.id == own[2].id))
+    );
+    assert!(state.some::<Project>(&[]).await.unwrap().is_empty());
+}
+
 pub async fn a_scan_gives_all_in_the_order_of_ids(bench: Bench) {
     let organization = OrganizationId(Uuid::now_v7());
     let mut own = projects(organization, 45);
