@@ -1,6 +1,5 @@
 //! `/api/v1/vms`.
 
-use axum::Json;
 use axum::extract::State;
 use renkei_types::change::Plan;
 use renkei_types::freeze::NewFreeze;
@@ -12,7 +11,7 @@ use renkei_types::vm::{CloneVm, Deployed, NewVm, PowerOn, SaveVm, Vm, VmPatch, V
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::{Accepted, ChangeRefusals, Changed, Failure, OrPlan, Ordered, Refusals, Shown};
+use super::answer::{Accepted, ChangeRefusals, Changed, Failure, Listed, OrPlan, Ordered, Refusals, Shown};
 use super::asking::{Change, IdempotencyKey, Ids, IfMatch, Look, PageQuery, Params, PlanQuery};
 use crate::Hub;
 use crate::app::vm::list::Vms;
@@ -49,7 +48,7 @@ pub async fn list(
     Look(asked): Look,
     Params(filter): Params<Filter>,
     Params(page): Params<PageQuery>,
-) -> Result<Json<Page<Vm>>, Failure> {
+) -> Result<Listed<Vm>, Failure> {
     let filter = Vms {
         project: filter.project,
         site: filter.site,
@@ -57,7 +56,7 @@ pub async fn list(
         state: filter.state,
         name: filter.name,
     };
-    Ok(Json(hub.app.vms(&asked, &filter, &page.paging()?).await?))
+    Ok(Listed(hub.app.vms(&asked, &filter, &page.paging()?).await?))
 }
 
 /// Deploys one machine, or a range of them: all or none. They are there when this is answered, and are made one after the other.
