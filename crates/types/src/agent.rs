@@ -25,6 +25,8 @@ pub const VERSION: u16 = 1;
 pub const OLDEST: u16 = 1;
 /// The largest frame, bytes. What is larger comes in pages.
 pub const LARGEST_FRAME: usize = 1 << 20;
+/// What either end reads at once, bytes: most frames are small, and a hub holds such a buffer for each of its agents.
+pub const READ_AT_ONCE: usize = 8 * 1024;
 /// Machines in one page: each has at most 64 KiB of user data, a key and its adapters.
 pub const PAGE: usize = 8;
 /// An agent reports at least so often, also when nothing has changed.

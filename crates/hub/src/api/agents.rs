@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use renkei_types::agent::LARGEST_FRAME;
+use renkei_types::agent::{LARGEST_FRAME, READ_AT_ONCE};
 use renkei_types::host::Host;
 use renkei_types::id::HostId;
 use renkei_types::join::{Join, Joined};
@@ -56,6 +56,7 @@ async fn agent(
         return Err(problem.hint("join a site anew with `renkei join`").into());
     }
     Ok(upgrade
+        .read_buffer_size(READ_AT_ONCE)
         .max_frame_size(LARGEST_FRAME)
         .max_message_size(LARGEST_FRAME)
         .on_upgrade(move |socket| crate::agents::run(socket, hub, host)))

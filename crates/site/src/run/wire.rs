@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use futures_util::{SinkExt as _, StreamExt as _};
-use renkei_types::agent::{FromAgent, FromHub, LARGEST_FRAME};
+use renkei_types::agent::{FromAgent, FromHub, LARGEST_FRAME, READ_AT_ONCE};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
@@ -185,6 +185,7 @@ fn said(text: &str) -> Result<Option<FromHub>, String> {
 async fn dial(hub: Hub) -> Result<Socket, WireError> {
     let stream = hub.target.dial(hub.config.clone()).await?;
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_AT_ONCE)
         .max_message_size(Some(LARGEST_FRAME))
         .max_frame_size(Some(LARGEST_FRAME));
     let greeted = tokio_tungstenite::client_async_with_config(hub.url.as_str(), stream, Some(config));
