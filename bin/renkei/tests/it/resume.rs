@@ -283,7 +283,7 @@ fn resume_leaves_no_journal_where_nothing_was_begun() {
         ends_with(&outcome, 1);
         assert_eq!(journals(&lab).len(), 0, "{}", outcome.text());
     }
-    let mut stalled = lab.start(lab.words(Way::Up, &["-o", "ProxyCommand=sleep 600"], &["large", "target"]));
+    let mut stalled = lab.start(lab.words(Way::Up, &["-o", "ProxyCommand=cat >/dev/null"], &["large", "target"]));
     wait::until("it to dial", || {
         !renkei_testkit::process::children(stalled.pid()).is_empty()
     })
