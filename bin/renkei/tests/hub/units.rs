@@ -54,7 +54,11 @@ fn the_commands_of_the_units_are_commands() {
         let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
         let words = start.split_whitespace().skip(1).map(|word| {
             // No such file: the program gets as far as reading it.
-            if word.starts_with('/') { "/nonexistent.toml" } else { word }
+            if word.starts_with('/') {
+                "/nonexistent.toml"
+            } else {
+                word
+            }
         });
         let mut command = Renkei::built().unwrap().command();
         let output = command.args(words).output().unwrap();

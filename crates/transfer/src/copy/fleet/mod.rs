@@ -413,7 +413,8 @@ impl Fleet {
         if !lines.all().any(|line| self.has(&line.sftp)) {
             return Some(lines);
         }
-        let free = |server: &Option<Arc<Server>>| server.as_ref().and_then(|server| server.find(|sftp| !self.has(sftp)));
+        let free =
+            |server: &Option<Arc<Server>>| server.as_ref().and_then(|server| server.find(|sftp| !self.has(sftp)));
         let lines = Lines {
             source: free(&self.route.source),
             target: free(&self.route.target),
