@@ -70,7 +70,7 @@ impl Hub {
 
     /// In a hub without users: makes one, and gives the password, which must be changed at the first sign-in.
     pub async fn first_administrator(&self) -> Result<Option<String>, NoFirst> {
-        self.app.first_administrator(jiff::Timestamp::now()).await
+        self.app.first_administrator(self.app.now()).await
     }
 
     /// The schema that the database had at the last look, if it is not this hub's: then nothing is answered.

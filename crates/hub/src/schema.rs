@@ -2,6 +2,7 @@
 //!
 //! A newer hub that starts beside this one brings it to another. From then on this one would read what it does not understand: it
 //! answers nothing any more, until it is replaced, or the schema goes back. That it writes nothing is seen to by the store.
+//! The same look asks the database for its time, which is the hub's.
 
 use std::fmt;
 use std::time::Duration;
@@ -60,6 +61,7 @@ pub async fn watch(hub: Hub) {
         }
         // A database that does not answer is told by whoever needs it.
         let _ = look(&hub).await;
+        let _ = hub.app.look_at_clock().await;
     }
 }
 

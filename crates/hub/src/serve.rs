@@ -102,6 +102,8 @@ pub async fn open(config: &HubConfig) -> Result<Hub, ServeError> {
         }
     };
     let app = App::with_key(store, master_key);
+    // If the database does not answer now, it is asked again each second.
+    let _ = app.look_at_clock().await;
     // A hub that could sign nothing would refuse everybody who comes by the mdx dialect, one by one. If the database does not
     // answer now, it will be told when it is asked.
     if let Ok(Err(source)) = app.check_master_key().await {

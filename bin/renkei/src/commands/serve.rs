@@ -119,7 +119,7 @@ async fn hub(
         tell(output, &format!("{TAKING_AGENTS}{url}"));
     }
     if let Some(name) = invite {
-        let invited = hub.app.invite_own(&name, jiff::Timestamp::now()).await;
+        let invited = hub.app.invite_own(&name, hub.app.now()).await;
         let (url, token) = invited.map_err(|problem| Failed::Invite(problem.title))?;
         tell(output, &format!("{INVITED}{url} {}", token.reveal()));
     }

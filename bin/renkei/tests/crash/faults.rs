@@ -214,7 +214,7 @@ fn clocks_an_hour_apart_change_nothing() {
     at_rest::nobody_panicked(&stand);
 }
 
-/// The duty to give places passes on although the hub that had it thinks that it is an hour later.
+/// Two hubs whose clocks differ by an hour agree about a host, and the duty to give places passes on.
 #[test]
 fn a_hub_whose_clock_is_ahead_and_that_is_killed_is_replaced() {
     let server = Postgres::start().unwrap();
@@ -232,6 +232,14 @@ fn a_hub_whose_clock_is_ahead_and_that_is_killed_is_replaced() {
     ahead.start();
     deployed(&stand, &deploy(&stand, "by-the-one"));
     right.start();
+    // They answer by turns, and to neither is the host silent.
+    for _ in 0..4 {
+        let hosts = stand.api.list("hosts");
+        assert!(
+            !hosts.is_empty() && hosts.iter().all(|host| host["state"] == "ready"),
+            "{hosts:?}"
+        );
+    }
     ahead.kill();
     deployed(&stand, &deploy(&stand, "by-the-other"));
     at_rest::nobody_panicked(&stand);

@@ -50,7 +50,7 @@ impl Agents {
             Some(url) => (url.trim_end_matches('/').to_owned(), name_in(url)?),
             None => (format!("https://{address}"), address.ip().to_string()),
         };
-        let authority = hub.app.authority(jiff::Timestamp::now()).await;
+        let authority = hub.app.authority(hub.app.now()).await;
         let authority = authority.map_err(|problem| ServeError::Authority(problem.title))?;
         let tls = tls::acceptor(authority, names(name, address.ip()))?;
         hub.app.agents_at(url.clone());

@@ -10,6 +10,7 @@ use renkei_types::id::HostId;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Hub;
+use crate::app::App;
 use crate::link::Link;
 
 /// From one ping to the next.
@@ -40,8 +41,8 @@ pub(crate) async fn run(mut socket: WebSocket, hub: Hub, host: HostId) {
                     }
                 }
             }
-            () = place.bell.notified() => link.tick(&hub.app, Timestamp::now()).await,
-            () = wanted(link.due()) => link.tick(&hub.app, Timestamp::now()).await,
+            () = place.bell.notified() => link.tick(&hub.app, hub.app.now()).await,
+            () = wanted(&hub.app, link.due()) => link.tick(&hub.app, hub.app.now()).await,
             _ = ping.tick() => {
                 if heard.elapsed() >= DEAD || (!known && connected.elapsed() >= DEAD) {
                     tracing::debug!(%host, "an agent is silent");
@@ -64,7 +65,7 @@ pub(crate) async fn run(mut socket: WebSocket, hub: Hub, host: HostId) {
             Sent::Over => break,
         }
     }
-    link.close(&hub.app, Timestamp::now()).await;
+    link.close(&hub.app, hub.app.now()).await;
     hub.metrics.agents.dec();
 }
 
@@ -80,7 +81,7 @@ async fn said(hub: &Hub, link: &mut Link, text: &str) -> Vec<FromHub> {
             if matches!(frame, FromAgent::Report(_)) {
                 hub.metrics.reports.inc();
             }
-            link.frame(&hub.app, frame, Timestamp::now()).await
+            link.frame(&hub.app, frame, hub.app.now()).await
         }
         Err(error) => vec![closed(&format!("this frame is not understood: {error}"))],
     }
@@ -108,10 +109,10 @@ fn closed(why: &str) -> FromHub {
 }
 
 /// Returns at this moment; never without one.
-async fn wanted(at: Option<Timestamp>) {
+async fn wanted(app: &App, at: Option<Timestamp>) {
     let Some(at) = at else {
         return std::future::pending().await;
     };
-    let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
+    let left = Duration::try_from(at.duration_since(app.now())).unwrap_or(Duration::ZERO);
     sleep_until(Instant::now() + left).await;
 }

@@ -140,31 +140,31 @@ pub struct Stranger {
 }
 
 impl Stranger {
-    fn of(extensions: &axum::http::Extensions) -> Self {
+    fn of(extensions: &axum::http::Extensions, hub: &Hub) -> Self {
         let address = address(extensions);
         let doer = Doer {
             address: address.to_string(),
             request: request_id(extensions),
             ..Doer::default()
         };
-        let now = Timestamp::now();
+        let now = hub.app.now();
         Self { address, doer, now }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Stranger {
+impl FromRequestParts<Hub> for Stranger {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(&parts.extensions))
+    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.extensions, hub))
     }
 }
 
 impl<T: DeserializeOwned + Send> FromRequest<Hub> for Unknown<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &Hub) -> Result<Self, Failure> {
-        let Stranger { address, doer, now } = Stranger::of(request.extensions());
+    async fn from_request(request: Request, hub: &Hub) -> Result<Self, Failure> {
+        let Stranger { address, doer, now } = Stranger::of(request.extensions(), hub);
         let (_, body) = read(request).await?;
         Ok(Self {
             address,
@@ -187,7 +187,7 @@ pub(super) fn doer(actor: &Actor, extensions: &axum::http::Extensions) -> Doer {
 }
 
 async fn asked(parts: &Parts, hub: &Hub) -> Result<Asked, Failure> {
-    let now = Timestamp::now();
+    let now = hub.app.now();
     let secret = bearer(&parts.headers)?;
     let actor = hub.app.verify(secret, now).await?;
     let doer = doer(&actor, &parts.extensions);

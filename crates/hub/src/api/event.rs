@@ -219,7 +219,7 @@ impl Follow {
     /// Asks anew who the caller is, and what they may see: a token may have been revoked, a role taken away, since the stream
     /// began.
     async fn admit(&mut self) -> Option<()> {
-        let now = jiff::Timestamp::now();
+        let now = self.hub.app.now();
         let secret = self.secret.as_ref()?.to_str().ok()?.split_once(' ')?.1.trim();
         let actor = self.hub.app.verify(secret, now).await.ok()?;
         self.asked.caller = renkei_policy::Caller::Known(Box::new(actor));

@@ -7,6 +7,7 @@ pub mod acl;
 pub mod audit;
 pub mod authority;
 mod catalog;
+mod clock;
 pub mod decision;
 pub mod dnat;
 mod draw;
@@ -87,6 +88,7 @@ pub struct App {
     queues: Arc<queue::Queues>,
     /// Where new ids come from.
     draws: Arc<draw::Draws>,
+    clock: Arc<clock::Clock>,
 }
 
 /// Whether a change is to be made, or only told.
@@ -234,7 +236,26 @@ impl App {
             agents_url: Arc::default(),
             queues: Arc::default(),
             draws: Arc::default(),
+            clock: Arc::default(),
         }
+    }
+
+    /// The time now, which all hubs over a database agree on.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Asks the database for its time.
+    pub async fn look_at_clock(&self) -> Result<(), StateError> {
+        let before = Timestamp::now();
+        let told = self.store.clock().await?;
+        if let Some(ahead) = self.clock.hear(told, (before, Timestamp::now())) {
+            tracing::warn!(
+                ahead = %format_args!("{ahead:#}"),
+                "this computer's clock differs from the database's, whose time is taken; set it"
+            );
+        }
+        Ok(())
     }
 
     /// The same over a store of the simulator's: its ids come from `seed`.

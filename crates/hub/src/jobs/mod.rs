@@ -79,7 +79,7 @@ async fn keep_house(hub: &Hub, holder: Uuid) {
         if hub.foreign_schema().is_some() {
             continue;
         }
-        let now = Timestamp::now();
+        let now = hub.app.now();
         if let Err(problem) = jobs.housekeeping(&hub.app, holder, now).await {
             again(&problem);
         }
@@ -119,7 +119,7 @@ async fn give_places(hub: &Hub, holder: Uuid) {
 }
 
 async fn placing(watch: &mut duty::Watch, app: &App, holder: Uuid) -> Result<(), Problem> {
-    while places(watch, (app, holder), Timestamp::now()).await? == place::Left::More {}
+    while places(watch, (app, holder), app.now()).await? == place::Left::More {}
     Ok(())
 }
 

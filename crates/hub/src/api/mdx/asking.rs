@@ -7,7 +7,6 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use jiff::Timestamp;
 use renkei_policy::Caller;
 use renkei_types::problem::{Problem, ProblemKind};
 use serde::de::{self, DeserializeOwned};
@@ -42,7 +41,7 @@ impl FromRequestParts<Hub> for Call {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, Refusal> {
-        let now = Timestamp::now();
+        let now = hub.app.now();
         let Some(token) = token(&parts.headers) else {
             return Err(unauthenticated("authentication credentials were not provided").into());
         };

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use renkei_types::problem::ProblemKind;
 use renkei_types::token::NewSession;
 use serde::{Deserialize, Serialize};
@@ -63,6 +62,6 @@ pub async fn refresh(State(hub): State<Hub>, request: Request) -> Result<Json<To
     let Some(token) = token.filter(|token| !token.is_empty()).or(shown) else {
         return Err(Refusal::field("token", "This field is required."));
     };
-    let token = hub.app.refresh(&token, Timestamp::now()).await?;
+    let token = hub.app.refresh(&token, hub.app.now()).await?;
     Ok(Json(Token { token }))
 }
