@@ -39,6 +39,8 @@ pub struct Host {
     pub ahead: SignedDuration,
     /// Whether the computer is off.
     pub off: bool,
+    /// Whether an operator has said that it stays off. Should it come back all the same, it goes on with what it heard last.
+    pub fenced: bool,
     /// Grows with each start of the host.
     boots: u64,
     keep: Frail,
@@ -65,6 +67,7 @@ impl Host {
             // An hour, at most, either way.
             ahead: SignedDuration::from_secs(dice.below(7200) as i64 - 3600),
             off: false,
+            fenced: false,
             boots: 1,
             keep: Frail::new(dice),
             steps: Arc::clone(steps),

@@ -194,6 +194,9 @@ impl World {
         };
         for hub in 0..HUBS {
             if let Some(told) = self.hub(hub, |hub| at_once(Client::fence(&hub.app, host, now))) {
+                if let Some(host) = self.hosts.get_mut(which) {
+                    host.fenced |= told == "yes";
+                }
                 self.note(format_args!("host {which} is fenced: {told}"));
                 return;
             }

@@ -10,7 +10,7 @@ use renkei_simulator::{Database, Detail, Run, run};
 use renkei_testkit::seed::seed;
 
 /// Fresh storms, unless `RENKEI_STORMS` says otherwise.
-const STORMS: u64 = 1000;
+const STORMS: u64 = 240;
 /// Tests among which they are divided, so that these run beside one another.
 const PARTS: u64 = 4;
 
@@ -36,7 +36,8 @@ fn told(run: &Run, database: Database) -> Option<String> {
     ))
 }
 
-/// `RENKEI_SET_BACK=1` lets the database be set back now and then: docs/roadmap.md tells what is still found so.
+/// `RENKEI_SET_BACK=1` lets the database be set back now and then, and hosts be switched off and fenced: docs/roadmap.md tells
+/// what is still found so.
 fn database() -> Database {
     match number("RENKEI_SET_BACK") {
         Some(1) => Database::IsSetBack,

@@ -45,6 +45,10 @@ impl Watch {
         if world.set_back || world.broken.is_some() {
             return;
         }
+        // Nobody promises anything of a host of which it was said that it cannot come back.
+        if world.hosts.iter().any(|known| known.id == host && known.fenced) {
+            return;
+        }
         let key = vm.0.to_string();
         let scan = world.truth.state.scan::<Operation>("object", &key, None, 500);
         let Ok(Ok(operations)) = at_once(scan) else { return };
@@ -62,7 +66,8 @@ impl Watch {
             )));
         }
         let runs = |host: &&crate::host::Host| host.fake.truth().get(&vm).is_some_and(|vm| vm.power == Power::On);
-        if world.hosts.iter().filter(runs).count() > 1 {
+        let may_come_back = world.hosts.iter().filter(|host| !host.fenced);
+        if may_come_back.filter(runs).count() > 1 {
             world.broken = Some(Broken(format!("{called} runs twice, after {verb} for {generation}")));
         }
     }

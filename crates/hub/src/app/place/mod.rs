@@ -50,6 +50,8 @@ pub struct Wanted {
     pub at: Option<HostId>,
     /// Whether it is to leave that host.
     pub leaves: bool,
+    /// Whether it must not, because that host may start it before it hears that it has left.
+    pub stays: bool,
 }
 
 /// What becomes of a machine.
@@ -213,5 +215,5 @@ fn candidate(host: &HostRoom, wanted: &Wanted) -> bool {
     if wanted.at == Some(host.id) {
         return !wanted.leaves && matches!(host.room, Room::Open | Room::OnlyOwn);
     }
-    host.room == Room::Open && !host.knows(wanted.vm)
+    !wanted.stays && host.room == Room::Open && !host.knows(wanted.vm)
 }

@@ -59,6 +59,7 @@ prop_compose! {
             since: at(since),
             at: at_host.map(host_id),
             leaves: leaves && at_host.is_some(),
+            stays: false,
         };
         (at_host, own, wanted)
     }

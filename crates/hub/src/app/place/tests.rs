@@ -63,6 +63,7 @@ fn wanted(vm: u128, vcpus: u32, since: i64) -> Wanted {
         since: at(since),
         at: None,
         leaves: false,
+        stays: false,
     }
 }
 
@@ -207,6 +208,21 @@ fn a_machine_starts_where_its_disk_is_or_its_disk_moves_or_it_waits() {
 fn a_host_with_an_old_copy_of_a_machine_does_not_get_it() {
     let hosts = [host(1, 64, &[(1, 0)]), host(2, 8, &[])];
     assert_eq!(place(&hosts, &[wanted(1, 4, 0)], at(0)), [placed(1, 2)]);
+}
+
+#[test]
+fn what_its_host_may_start_by_itself_waits_there() {
+    let hosts = [host(1, 8, &[(1, 0), (90, 6)]), host(2, 64, &[])];
+    let off = Wanted {
+        at: Some(host_id(1)),
+        ..wanted(1, 4, 0)
+    };
+    let stays = Wanted {
+        stays: true,
+        ..off.clone()
+    };
+    assert_eq!(place(&hosts, &[off], at(0)), [placed(1, 2)]);
+    assert_eq!(place(&hosts, &[stays], at(0)), [waits(1, Waits::Room(takes(4)))]);
 }
 
 #[test]

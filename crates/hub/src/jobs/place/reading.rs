@@ -144,16 +144,22 @@ fn wanted(row: &VmRow) -> Option<Wanted> {
         since: placing.since,
         at: row.vm.host,
         leaves: false,
+        stays: row.vm.host.is_some() && !is_off(row),
     })
+}
+
+/// Whether its host has confirmed that it is meant to be off, and is: then it starts it no more by itself.
+fn is_off(row: &VmRow) -> bool {
+    let vm = &row.vm;
+    let off = vm.meant.power == Power::Off && vm.seen.power == Some(Power::Off);
+    off && vm.seen.generation == vm.meant.generation
 }
 
 /// Whether a machine can leave its host: it is off, whole, and nothing is asked of it.
 fn may_leave(row: &VmRow) -> bool {
     let vm = &row.vm;
-    let off = vm.meant.power == Power::Off && vm.seen.power == Some(Power::Off);
     let idle = vm.operation.is_none() && row.placing.is_none() && vm.leaving.is_none() && row.pinned_by.is_empty();
-    let settled = vm.seen.generation == vm.meant.generation && vm.seen.fault.is_none();
-    off && idle && settled && vm.made && !vm.lost && !vm.meant.tombstone
+    is_off(row) && idle && vm.seen.fault.is_none() && vm.made && !vm.lost && !vm.meant.tombstone
 }
 
 /// It asks nobody to give way, and comes after all who wait.
@@ -165,6 +171,7 @@ fn leaving(row: &VmRow, now: Timestamp) -> Wanted {
         since: now,
         at: row.vm.host,
         leaves: true,
+        stays: false,
     }
 }
 
