@@ -26,7 +26,7 @@ use self::world::{CALM, STORM, World};
 /// From one look at what is not yet so to the next.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Whether the database is set back to an earlier state now and then, and hosts are switched off and fenced.
+/// Whether the database is set back to an earlier state now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
     /// Never.

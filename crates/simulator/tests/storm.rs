@@ -36,8 +36,7 @@ fn told(run: &Run, database: Database) -> Option<String> {
     ))
 }
 
-/// `RENKEI_SET_BACK=1` lets the database be set back now and then, and hosts be switched off and fenced: docs/roadmap.md tells
-/// what is still found so.
+/// `RENKEI_SET_BACK=1` lets the database be set back now and then: docs/roadmap.md tells what is still found so.
 fn database() -> Database {
     match number("RENKEI_SET_BACK") {
         Some(1) => Database::IsSetBack,
