@@ -54,7 +54,9 @@ impl Watch {
         let Ok(Ok(operations)) = at_once(scan) else { return };
         let over = |operation: &&Stored<Operation>| {
             let operation = &operation.value;
-            operation.state == OperationState::Failed
+            // What an earlier move has left over goes whatever fails later.
+            verb != Verb::Destroy
+                && operation.state == OperationState::Failed
                 && generation < operation.generation
                 && world.watch.set_back.contains(&operation.id)
         };

@@ -217,11 +217,8 @@ fn what_its_host_may_start_by_itself_waits_there() {
         at: Some(host_id(1)),
         ..wanted(1, 4, 0)
     };
-    let stays = Wanted {
-        stays: true,
-        ..off.clone()
-    };
-    assert_eq!(place(&hosts, &[off], at(0)), [placed(1, 2)]);
+    assert_eq!(place(&hosts, std::slice::from_ref(&off), at(0)), [placed(1, 2)]);
+    let stays = Wanted { stays: true, ..off };
     assert_eq!(place(&hosts, &[stays], at(0)), [waits(1, Waits::Room(takes(4)))]);
 }
 
