@@ -2,3 +2,4 @@
 
 pub mod cp;
 pub mod hub;
+mod kept;

@@ -24,6 +24,7 @@ use self::data::Part;
 use self::measure::Sample;
 use self::place::Place;
 use self::result::{Results, RowId};
+use super::kept;
 use crate::machine::Machine;
 use crate::timing::Minutes;
 use crate::{apt, content, tool};
@@ -57,9 +58,9 @@ pub struct Args {
 /// Measures and writes the report.
 pub fn run(args: Args) -> Result<()> {
     let root = tool::root()?;
-    let kept = tool::target_directory()?.join("bench/cp.json");
+    let file = tool::target_directory()?.join("bench/cp.json");
     if args.report {
-        return write_report(&Results::read(&kept), &root);
+        return write_report(&kept::read(&file), &root);
     }
     let known = || GROUPS.iter().flat_map(|group| group.cases).map(|case| case.name);
     if let Some(unknown) = args.case.iter().find(|name| !known().any(|case| case == name.as_str())) {
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
     let results = if args.quick {
         Results::default()
     } else {
-        Results::read(&kept)
+        kept::read(&file)
     };
     let mut bench = Bench {
         programs: Programs {
@@ -93,7 +94,7 @@ pub fn run(args: Args) -> Result<()> {
         minutes.part(first.name, || bench.group(group, &cases))?;
         if !bench.args.quick {
             // After each group, so that a broken run has not been for nothing.
-            bench.results.write(&kept)?;
+            kept::write(&bench.results, &file)?;
             write_report(&bench.results, &root)?;
         }
     }

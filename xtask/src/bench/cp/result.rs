@@ -1,9 +1,7 @@
-//! What was measured so far, kept under `target/` so that one case can be measured again without the others.
+//! What was measured so far.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::case::Direction;
@@ -38,20 +36,6 @@ pub struct Row {
 }
 
 impl Results {
-    /// What an earlier run left, or nothing.
-    pub fn read(path: &Path) -> Results {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
-    /// For the next run.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::write(path, serde_json::to_string(self)?).with_context(|| format!("cannot write {}", path.display()))
-    }
-
     /// Forgets the row, for new samples.
     pub fn begin(&mut self, id: RowId<'_>, commit: &str, date: &str) {
         let row = Row {

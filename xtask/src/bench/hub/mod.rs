@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use self::place::{Database, Hub};
 use self::result::Results;
+use super::kept;
 use crate::machine::Machine;
 use crate::timing::Minutes;
 use crate::{apt, tool};
@@ -75,9 +76,9 @@ struct Scale {
 /// Measures and writes the report.
 pub fn run(args: Args) -> Result<()> {
     let root = tool::root()?;
-    let kept = tool::target_directory()?.join("bench/hub.json");
+    let file = tool::target_directory()?.join("bench/hub.json");
     if args.report {
-        return write_report(&Results::read(&kept), &root);
+        return write_report(&kept::read(&file), &root);
     }
     let mut minutes = Minutes::start("bench");
     apt::install(&["postgresql"], &mut minutes)?;
@@ -85,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
     let machine = Machine::read()?;
     let mut results = match args.quick {
         true => Results::default(),
-        false => Results::read(&kept),
+        false => kept::read(&file),
     };
     let scale = match args.quick {
         true => Scale { rounds: 1, divide: 20 },
@@ -110,7 +111,7 @@ pub fn run(args: Args) -> Result<()> {
             results.put(&name, &machine, samples);
             if !args.quick {
                 // After each case, so that a broken run has not been for nothing.
-                results.write(&kept)?;
+                kept::write(&results, &file)?;
                 write_report(&results, &root)?;
             }
         }
