@@ -32,6 +32,7 @@ impl App {
 
     /// Makes one.
     pub async fn create_preset(&self, asked: &Asked, new: NewPreset) -> Result<Answer<Versioned<Preset>>, Problem> {
+        sound(Some(&new.description), Some(new.vcpus), Some(new.memory_mib))?;
         self.decide(asked, || self.preset_creation(asked, &new)).await
     }
 
@@ -42,6 +43,7 @@ impl App {
         id: PresetId,
         patch: PresetPatch,
     ) -> Result<Answer<Versioned<Preset>>, Problem> {
+        sound(patch.description.as_deref(), patch.vcpus, patch.memory_mib)?;
         self.decide(asked, || self.preset_change(asked, id, &patch)).await
     }
 
@@ -61,7 +63,6 @@ impl App {
             memory_mib: new.memory_mib,
             created: asked.now,
         };
-        sound(&preset)?;
         self.preset_name_is_free(&preset).await?;
         let mut draft = Draft::new();
         draft.create(&preset);
@@ -83,7 +84,6 @@ impl App {
             memory_mib: patch.memory_mib.unwrap_or(was.memory_mib),
             ..was
         };
-        sound(&new)?;
         self.preset_name_is_free(&new).await?;
         let mut draft = Draft::new();
         draft.change(&old, &new);
@@ -112,16 +112,17 @@ impl App {
     }
 }
 
-fn sound(preset: &Preset) -> Result<(), Problem> {
-    super::text("description", &preset.description, 2000)?;
-    super::within("vcpus", preset.vcpus.into(), 1..=4096)?;
-    super::within("memory_mib", preset.memory_mib, 1..=1 << 30)
+fn sound(description: Option<&str>, vcpus: Option<u32>, memory_mib: Option<u64>) -> Result<(), Problem> {
+    super::text("description", description.unwrap_or_default(), 2000)?;
+    super::within("vcpus", vcpus.unwrap_or(1).into(), 1..=4096)?;
+    super::within("memory_mib", memory_mib.unwrap_or(1), 1..=1 << 30)
 }
 
 #[cfg(test)]
 mod tests {
     use renkei_types::problem::ProblemKind;
 
+    use super::super::Mode;
     use super::super::trial::{Trial, done, first_page, refused};
     use super::*;
 
@@ -176,6 +177,24 @@ mod tests {
         new.name = "other".parse().unwrap();
         new.vcpus = 0;
         let problem = refused(trial.app.create_preset(&admin, new).await);
+        assert_eq!(
+            (problem.kind, problem.field.as_deref()),
+            (ProblemKind::Invalid, Some("vcpus"))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_told_though_the_version_is_over_and_in_a_plan() {
+        let trial = Trial::new().await;
+        let admin = trial.by(trial.admin).await;
+        let made = done(trial.app.create_preset(&admin, small()).await).value;
+        let mut asked = trial.by(trial.admin).await;
+        (asked.seen, asked.mode) = (Some(7), Mode::Plan);
+        let patch = PresetPatch {
+            vcpus: Some(4097),
+            ..PresetPatch::default()
+        };
+        let problem = refused(trial.app.change_preset(&asked, made.id, patch).await);
         assert_eq!(
             (problem.kind, problem.field.as_deref()),
             (ProblemKind::Invalid, Some("vcpus"))

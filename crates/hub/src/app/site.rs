@@ -46,6 +46,7 @@ impl App {
 
     /// Makes one known.
     pub async fn create_site(&self, asked: &Asked, new: NewSite) -> Result<Answer<Versioned<Site>>, Problem> {
+        super::text("description", &new.description, 2000)?;
         self.decide(asked, || self.site_creation(asked, &new)).await
     }
 
@@ -56,6 +57,7 @@ impl App {
         id: SiteId,
         patch: SitePatch,
     ) -> Result<Answer<Versioned<Site>>, Problem> {
+        super::text("description", patch.description.as_deref().unwrap_or_default(), 2000)?;
         self.decide(asked, || self.site_change(asked, id, &patch)).await
     }
 
@@ -66,7 +68,6 @@ impl App {
 
     async fn site_creation(&self, asked: &Asked, new: &NewSite) -> Result<Decision<Versioned<Site>>, Problem> {
         asked.may(Action::SiteAdminister, &Resource::Hub)?;
-        super::text("description", &new.description, 2000)?;
         self.site_name_is_free(&new.name, None).await?;
         let mut draft = Draft::new();
         self.touch_operators(&mut draft, &new.operators, &BTreeSet::new())
@@ -101,7 +102,6 @@ impl App {
             asked.may(Action::SiteAdminister, &Resource::Site(id))?;
         }
         asked.unchanged(old.version)?;
-        super::text("description", patch.description.as_deref().unwrap_or_default(), 2000)?;
         if let Some(name) = &patch.name {
             self.site_name_is_free(name, Some(id)).await?;
         }

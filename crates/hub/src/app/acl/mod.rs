@@ -88,11 +88,13 @@ impl App {
         segment: SegmentId,
         new: NewAcl,
     ) -> Result<Answer<Versioned<Acl>>, Problem> {
+        sound(&new, asked.now)?;
         self.decide(asked, || self.acl_creation(asked, segment, &new)).await
     }
 
     /// Puts another rule in the place of one, in the same segment.
     pub async fn replace_acl(&self, asked: &Asked, id: AclId, new: NewAcl) -> Result<Answer<Versioned<Acl>>, Problem> {
+        sound(&new, asked.now)?;
         self.decide(asked, || self.acl_replacement(asked, id, &new)).await
     }
 
@@ -109,7 +111,7 @@ impl App {
     ) -> Result<Decision<Versioned<Acl>>, Problem> {
         let (tenant, segment) = self.in_project::<Segment>(asked, VERB, segment.0).await?;
         stays(&segment.value)?;
-        check(&segment.value, new, asked.now)?;
+        check(&segment.value, new)?;
         let rules = self.every::<Acl>("segment", &segment.value.id.to_string()).await?;
         if rules.len() >= MOST_RULES {
             let problem = format!("segment `{}` has {MOST_RULES} rules already", segment.value.name);
@@ -143,7 +145,7 @@ impl App {
         asked.unchanged(old.version)?;
         let segment = self.segment_of(&old.value).await?;
         stays(&segment.value)?;
-        check(&segment.value, new, asked.now)?;
+        check(&segment.value, new)?;
         let same = Acl {
             allowed: new.allowed,
             note: new.note.clone(),
@@ -199,10 +201,14 @@ impl App {
     }
 }
 
-/// Whether a rule can be one of the segment.
-fn check(segment: &Segment, new: &NewAcl, now: Timestamp) -> Result<(), Problem> {
+/// Whether a rule makes sense, whatever the segment.
+fn sound(new: &NewAcl, now: Timestamp) -> Result<(), Problem> {
     super::text("note", &new.note, 200)?;
-    to_come(new.expires, now)?;
+    to_come(new.expires, now)
+}
+
+/// Whether a rule can be one of the segment.
+fn check(segment: &Segment, new: &NewAcl) -> Result<(), Problem> {
     let Allowed {
         protocol,
         source,

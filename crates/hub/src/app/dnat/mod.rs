@@ -8,6 +8,7 @@ mod tests;
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use renkei_store::Stored;
 use renkei_types::action::Action;
 use renkei_types::dnat::{Dnat, NewDnat};
@@ -81,6 +82,7 @@ impl App {
         project: ProjectId,
         new: NewDnat,
     ) -> Result<Answer<Versioned<Dnat>>, Problem> {
+        sound(&new, asked.now)?;
         self.decide(asked, || self.dnat_creation(asked, project, &new)).await
     }
 
@@ -91,6 +93,7 @@ impl App {
         id: DnatId,
         new: NewDnat,
     ) -> Result<Answer<Versioned<Dnat>>, Problem> {
+        sound(&new, asked.now)?;
         self.decide(asked, || self.dnat_replacement(asked, id, &new)).await
     }
 
@@ -108,7 +111,7 @@ impl App {
         let tenant = self.tenant(project).await?;
         tenant.may(asked, VERB)?;
         let mut draft = Draft::new();
-        let (segment, site) = self.mapped(asked, &mut draft, (&tenant, new, None)).await?;
+        let (segment, site) = self.mapped(&mut draft, (&tenant, new, None)).await?;
         let dnat = Dnat {
             id: DnatId(self.draw(asked.now)),
             project,
@@ -136,7 +139,7 @@ impl App {
         let (tenant, old) = self.in_project::<Dnat>(asked, VERB, id.0).await?;
         asked.unchanged(old.version)?;
         let mut draft = Draft::new();
-        let (segment, site) = self.mapped(asked, &mut draft, (&tenant, new, Some(&old.value))).await?;
+        let (segment, site) = self.mapped(&mut draft, (&tenant, new, Some(&old.value))).await?;
         let same = Dnat {
             site,
             global_ip: new.global_ip.to_canonical(),
@@ -202,12 +205,9 @@ impl App {
     /// The segment and the site of a mapping that can be, in place of `old`; its address is the project's with `draft`.
     async fn mapped(
         &self,
-        asked: &Asked,
         draft: &mut Draft,
         (tenant, new, old): (&Tenant, &NewDnat, Option<&Dnat>),
     ) -> Result<(Stored<Segment>, SiteId), Problem> {
-        super::text("note", &new.note, 200)?;
-        to_come(new.expires, asked.now)?;
         let project = tenant.project.value.id;
         let invalid = |field: &str, title: String| Problem::new(ProblemKind::Invalid, title).field(field);
         let segment = self.row::<Segment>(new.segment.0).await?;
@@ -301,4 +301,10 @@ impl App {
         let found = self.row::<Segment>(dnat.segment.0).await?;
         found.ok_or_else(|| super::missing(DnatId::NOUN, dnat.id.0))
     }
+}
+
+/// Whether a mapping makes sense, whatever the segment.
+fn sound(new: &NewDnat, now: Timestamp) -> Result<(), Problem> {
+    super::text("note", &new.note, 200)?;
+    to_come(new.expires, now)
 }

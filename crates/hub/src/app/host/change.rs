@@ -30,6 +30,9 @@ impl App {
         id: HostId,
         patch: HostPatch,
     ) -> Result<Answer<Versioned<HostStatus>>, Problem> {
+        if let Some(settings) = &patch.settings {
+            sound(settings)?;
+        }
         self.decide(asked, || self.host_change(asked, id, &patch)).await
     }
 
@@ -46,9 +49,6 @@ impl App {
     ) -> Result<Decision<Versioned<HostStatus>>, Problem> {
         let old = self.host_for(asked, VERB, id).await?;
         asked.unchanged(old.version)?;
-        if let Some(settings) = &patch.settings {
-            sound(settings)?;
-        }
         if let Some(name) = &patch.name {
             self.host_name_is_free(&old.value, name).await?;
         }

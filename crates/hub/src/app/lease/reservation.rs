@@ -56,6 +56,7 @@ impl App {
         segment: SegmentId,
         new: NewLease,
     ) -> Result<Answer<Versioned<Lease>>, Problem> {
+        crate::app::text("note", &new.note, 200)?;
         self.decide(asked, || self.lease_reservation(asked, segment, &new))
             .await
     }
@@ -73,7 +74,6 @@ impl App {
     ) -> Result<Decision<Versioned<Lease>>, Problem> {
         let (tenant, segment) = self.in_project::<Segment>(asked, VERB, segment.0).await?;
         segment::stays(&segment.value)?;
-        crate::app::text("note", &new.note, 200)?;
         let leases = self.every::<Lease>("segment", &segment.value.id.to_string()).await?;
         let mut draft = Draft::new();
         tenant.expect(&mut draft);

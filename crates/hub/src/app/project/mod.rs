@@ -125,6 +125,7 @@ impl App {
 
     /// Makes one, with its first owner.
     pub async fn create_project(&self, asked: &Asked, new: NewProject) -> Result<Answer<Versioned<Project>>, Problem> {
+        bounded(Some(&new.description), Some(&new.contact), Some(&new.institution))?;
         self.decide(asked, || self.project_creation(asked, &new)).await
     }
 
@@ -135,6 +136,11 @@ impl App {
         id: ProjectId,
         patch: ProjectPatch,
     ) -> Result<Answer<Versioned<Project>>, Problem> {
+        bounded(
+            patch.description.as_deref(),
+            patch.contact.as_deref(),
+            patch.institution.as_deref(),
+        )?;
         self.decide(asked, || self.project_change(asked, id, &patch)).await
     }
 
@@ -150,13 +156,13 @@ impl App {
         id: ProjectId,
         freeze: Option<NewFreeze>,
     ) -> Result<Answer<Versioned<Project>>, Problem> {
+        let freeze = freeze.map(|freeze| super::freeze(asked, freeze)).transpose()?;
         self.decide(asked, || self.project_freeze(asked, id, freeze.as_ref()))
             .await
     }
 
     async fn project_creation(&self, asked: &Asked, new: &NewProject) -> Result<Decision<Versioned<Project>>, Problem> {
         let organization = self.organization_to_be_in(asked, new.organization).await?;
-        bounded(Some(&new.description), Some(&new.contact), Some(&new.institution))?;
         if new.expires.is_some_and(|expires| expires <= asked.now) {
             let problem = Problem::new(ProblemKind::Invalid, "`expires` is over already").field("expires");
             return Err(problem.hint("leave it away for a project without an end"));
@@ -210,11 +216,6 @@ impl App {
         }
         let old = &tenant.project;
         asked.unchanged(old.version)?;
-        bounded(
-            patch.description.as_deref(),
-            patch.contact.as_deref(),
-            patch.institution.as_deref(),
-        )?;
         if let Some(name) = &patch.name {
             self.project_name_is_free(name, Some(id)).await?;
         }
@@ -265,15 +266,14 @@ impl App {
         &self,
         asked: &Asked,
         id: ProjectId,
-        freeze: Option<&NewFreeze>,
+        freeze: Option<&Freeze>,
     ) -> Result<Decision<Versioned<Project>>, Problem> {
         let tenant = self.tenant(id).await?;
         let verb = Action::Freeze;
         tenant.may(asked, verb)?;
         asked.unchanged(tenant.project.version)?;
-        let freeze: Option<Freeze> = freeze.cloned().map(|freeze| super::freeze(asked, freeze)).transpose()?;
         let new = Project {
-            freeze,
+            freeze: freeze.cloned(),
             ..tenant.project.value.clone()
         };
         let mut draft = Draft::new();

@@ -44,6 +44,7 @@ impl App {
         project: ProjectId,
         new: NewSegment,
     ) -> Result<Answer<Versioned<Segment>>, Problem> {
+        sound(&new)?;
         self.decide(asked, || self.segment_creation(asked, project, &new)).await
     }
 
@@ -54,6 +55,8 @@ impl App {
         id: SegmentId,
         patch: SegmentPatch,
     ) -> Result<Answer<Versioned<Segment>>, Problem> {
+        servers("dns", patch.dns.as_deref())?;
+        servers("ntp", patch.ntp.as_deref())?;
         self.decide(asked, || self.segment_change(asked, id, &patch)).await
     }
 
@@ -71,13 +74,6 @@ impl App {
         let tenant = self.tenant(project).await?;
         tenant.may(asked, VERB)?;
         let (v4, v6) = ranges(new)?;
-        let mtu = new.mtu.unwrap_or(USUAL_MTU);
-        if !(1280..=9216).contains(&mtu) {
-            let problem = Problem::new(ProblemKind::Invalid, format!("`mtu` is {mtu}")).field("mtu");
-            return Err(problem.hint("1280 to 9216 bytes"));
-        }
-        servers("dns", Some(&new.dns))?;
-        servers("ntp", Some(&new.ntp))?;
         let site = self.site_to_be_at(&tenant.project.value, &new.sites).await?;
         self.segment_name_is_free(project, &new.name, None).await?;
         let mut draft = Draft::new();
@@ -103,7 +99,7 @@ impl App {
             vni: self.free_vni(site, asked.now).await?,
             v4,
             v6,
-            mtu,
+            mtu: new.mtu.unwrap_or(USUAL_MTU),
             dns: new.dns.clone(),
             ntp: new.ntp.clone(),
             strict: new.strict,
@@ -128,8 +124,6 @@ impl App {
         let (tenant, old) = self.in_project::<Segment>(asked, VERB, id.0).await?;
         asked.unchanged(old.value.generation.0)?;
         stays(&old.value)?;
-        servers("dns", patch.dns.as_deref())?;
-        servers("ntp", patch.ntp.as_deref())?;
         let project = &tenant.project.value;
         if let Some(name) = &patch.name {
             self.segment_name_is_free(project.id, name, Some(id)).await?;
@@ -300,6 +294,18 @@ fn not_default(draft: &mut Draft, old: &Stored<Segment>) -> Segment {
     };
     draft.change(old, &new);
     new
+}
+
+/// Whether a segment makes sense, whatever else there is.
+fn sound(new: &NewSegment) -> Result<(), Problem> {
+    ranges(new)?;
+    let mtu = new.mtu.unwrap_or(USUAL_MTU);
+    if !(1280..=9216).contains(&mtu) {
+        let problem = Problem::new(ProblemKind::Invalid, format!("`mtu` is {mtu}")).field("mtu");
+        return Err(problem.hint("1280 to 9216 bytes"));
+    }
+    servers("dns", Some(&new.dns))?;
+    servers("ntp", Some(&new.ntp))
 }
 
 /// The ranges that are asked for.

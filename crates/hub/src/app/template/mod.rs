@@ -67,6 +67,7 @@ impl App {
         asked: &Asked,
         new: NewTemplate,
     ) -> Result<Answer<Versioned<Template>>, Problem> {
+        sound(&new.facts)?;
         self.decide(asked, || self.template_creation(asked, &new)).await
     }
 
@@ -77,6 +78,9 @@ impl App {
         id: TemplateId,
         patch: TemplatePatch,
     ) -> Result<Answer<Versioned<Template>>, Problem> {
+        if let Some(facts) = &patch.facts {
+            sound(facts)?;
+        }
         self.decide(asked, || self.template_change(asked, id, &patch)).await
     }
 
@@ -117,7 +121,6 @@ impl App {
             }
             None => asked.may(verb, &Resource::Hub)?,
         }
-        sound(&new.facts)?;
         if let Some(image) = new.image {
             self.touch_image(&mut draft, image, new.project).await?;
         }
@@ -154,7 +157,6 @@ impl App {
             facts: patch.facts.unwrap_or(was.facts),
             ..was
         };
-        sound(&new.facts)?;
         changed(asked, tenant.as_ref(), &old, new)
     }
 

@@ -3,7 +3,7 @@
 use renkei_store::Stored;
 use renkei_store::noun::vm::VmRow;
 use renkei_types::action::Action;
-use renkei_types::freeze::NewFreeze;
+use renkei_types::freeze::{Freeze, NewFreeze};
 use renkei_types::id::{OperationId, VmId};
 use renkei_types::operation::{Generation, Object, Operation, OperationState};
 use renkei_types::problem::{Problem, ProblemKind};
@@ -43,6 +43,7 @@ impl App {
         id: VmId,
         freeze: Option<NewFreeze>,
     ) -> Result<Answer<Versioned<Vm>>, Problem> {
+        let freeze = freeze.map(|freeze| crate::app::freeze(asked, freeze)).transpose()?;
         self.decide(asked, || self.vm_freeze(asked, id, freeze.as_ref())).await
     }
 
@@ -61,7 +62,7 @@ impl App {
         &self,
         asked: &Asked,
         id: VmId,
-        freeze: Option<&NewFreeze>,
+        freeze: Option<&Freeze>,
     ) -> Result<Decision<Versioned<Vm>>, Problem> {
         let Target {
             tenant,
@@ -70,13 +71,9 @@ impl App {
             ..
         } = self.target(asked, Action::Freeze, id).await?;
         asked.unchanged(row.generation().0)?;
-        let freeze = freeze
-            .cloned()
-            .map(|freeze| crate::app::freeze(asked, freeze))
-            .transpose()?;
         tenant.expect(&mut work.draft);
-        if row.vm.freeze != freeze {
-            row.vm.freeze = freeze;
+        if row.vm.freeze.as_ref() != freeze {
+            row.vm.freeze = freeze.cloned();
             let told = done(asked, Action::Freeze, &row, row.generation().0)?;
             work.draft.aside().insert(&told);
         }

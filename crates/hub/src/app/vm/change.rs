@@ -8,12 +8,12 @@ use renkei_types::id::{SegmentId, VmId};
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::quota::Amounts;
-use renkei_types::vm::{Disk, MOST_ADAPTERS, Meant, VmPatch};
+use renkei_types::vm::{Disk, Meant, VmPatch};
 
 use super::act::Target;
-use super::deploy::vm_name;
 use super::outcome::{Outcome, begin, ended, mean};
 use super::size::{Sized, disks};
+use super::sound::{self, vm_name};
 use super::verb::Verb;
 use super::work::Work;
 use crate::app::decision::Decision;
@@ -32,6 +32,7 @@ impl App {
         id: VmId,
         patch: VmPatch,
     ) -> Result<Answer<Versioned<Operation>>, Problem> {
+        sound::patch(&patch)?;
         let place = match self.target(asked, Action::VmWrite, id).await {
             Ok(Target { row, .. }) => row.vm.meant.adapters.first().map(|adapter| {
                 let (project, site) = (row.vm.project, row.vm.site);
@@ -58,27 +59,9 @@ impl App {
             ..VmPatch::default()
         };
         let renames = *patch == only_name;
-        if renames && patch.name.is_none() {
-            let problem = Problem::new(ProblemKind::Invalid, "nothing is asked to be changed");
-            return Err(problem.hint("name at least one of name, size, disks_gib, adapters and service_level"));
-        }
-        // What makes no sense is told first: it would not make more when the machine is off.
+        // A preset that is not there would not be there either when the machine is off.
         if let Some(size) = &patch.size {
             self.sized(size).await?;
-        }
-        if let Some(sizes) = &patch.disks_gib {
-            disks("disks_gib", sizes)?;
-        }
-        if let Some(name) = &patch.name {
-            vm_name(name)?;
-        }
-        if patch
-            .adapters
-            .as_ref()
-            .is_some_and(|adapters| adapters.len() > MOST_ADAPTERS)
-        {
-            let title = format!("a machine has at most {MOST_ADAPTERS} adapters");
-            return Err(Problem::new(ProblemKind::Invalid, title).field("adapters"));
         }
         // A machine may be renamed wherever it may be cloned: nothing else is being done with it.
         let verb = if renames { Verb::Clone } else { Verb::Reconfigure };

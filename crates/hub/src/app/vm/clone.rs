@@ -4,11 +4,11 @@ use renkei_types::action::Action;
 use renkei_types::id::{SegmentId, VmId};
 use renkei_types::operation::Generation;
 use renkei_types::problem::{Problem, ProblemKind};
-use renkei_types::vm::{CloneVm, Deployed, MOST_ADAPTERS, Meant, NewAdapter, Power, Seen, Source, Stop, Vm, VmState};
+use renkei_types::vm::{CloneVm, Deployed, Meant, NewAdapter, Power, Seen, Source, Stop, Vm, VmState};
 
 use super::act::Target;
-use super::deploy::vm_name;
 use super::size::Sized;
+use super::sound::{self, vm_name};
 use super::verb::{Verb, allowed};
 use super::work::Telling;
 use crate::app::decision::Decision;
@@ -19,6 +19,7 @@ use crate::app::{Answer, App, Asked};
 impl App {
     /// Asks for a clone. It stays off.
     pub async fn clone_vm(&self, asked: &Asked, id: VmId, new: CloneVm) -> Result<Answer<Deployed>, Problem> {
+        sound::clone(&new)?;
         let place = self.where_a_clone_is(asked, id, &new).await;
         let decided = self.decide(asked, || self.cloning(asked, id, &new));
         match place {
@@ -44,20 +45,11 @@ impl App {
             mut work,
         } = self.target(asked, Action::VmWrite, id).await?;
         let open = open.as_ref();
-        // What makes no sense is told first: it would not make more when the machine is off.
         let name = vm_name(&new.name)?;
         let sized = match &new.size {
             Some(size) => Some(self.sized(size).await?),
             None => None,
         };
-        if new
-            .adapters
-            .as_ref()
-            .is_some_and(|adapters| adapters.len() > MOST_ADAPTERS)
-        {
-            let title = format!("a machine has at most {MOST_ADAPTERS} adapters");
-            return Err(Problem::new(ProblemKind::Invalid, title).field("adapters"));
-        }
         allowed(&row, open.map(|open| &open.value), Verb::Clone)?;
         let source = row.vm.clone();
         if !matches!(source.state(), VmState::Stopped | VmState::Deallocated) {

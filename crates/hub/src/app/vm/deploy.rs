@@ -9,24 +9,23 @@ use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::Project;
 use renkei_types::quota::Amounts;
 use renkei_types::template::Template;
-use renkei_types::vm::{Deployed, LARGEST_USER_DATA, Meant, NewVm, Power, Seen, Shape, Source, Stop, Vm};
+use renkei_types::vm::{Deployed, Meant, NewVm, Power, Seen, Shape, Source, Stop, Vm};
 
 use super::outcome::begin;
 use super::plug::Plugs;
 use super::size::{Sized, disks, enough_for};
+use super::sound;
 use super::verb::Verb;
 use crate::app::decision::{Decision, Draft};
 use crate::app::lease::Taken;
 use crate::app::queue::Bound;
 use crate::app::quota::{Share, takes_of};
-use crate::app::{Answer, App, Asked, state, taken, text};
-
-/// Characters in a public key.
-const LONGEST_KEY: usize = 16384;
+use crate::app::{Answer, App, Asked, state, taken};
 
 impl App {
     /// Asks for machines. They are there when this returns, and wait for room.
     pub async fn deploy(&self, asked: &Asked, new: NewVm) -> Result<Answer<Deployed>, Problem> {
+        sound::new(&new)?;
         let whose = self.where_to_be(asked, &new).await;
         let decided = self.decide(asked, || self.deployment(asked, &new));
         match whose {
@@ -55,8 +54,7 @@ impl App {
         asked.actor()?;
         let tenant = self.tenant(new.project).await?;
         tenant.may(asked, Action::VmWrite)?;
-        let names = names(&new.name)?;
-        plain_texts(new)?;
+        let names = sound::names(&new.name)?;
         let template = self.template_to_use(&tenant.project.value, new.template).await?;
         let sized = match &new.size {
             Some(size) => self.sized(size).await?,
@@ -212,42 +210,6 @@ struct Wanted<'a> {
     template: &'a Template,
     shape: &'a Shape,
     plugs: &'a Plugs,
-}
-
-/// The names of the machines, in their order.
-fn names(text: &str) -> Result<Vec<VmName>, Problem> {
-    let invalid = |title: String| {
-        let problem = Problem::new(ProblemKind::Invalid, title).field("name");
-        problem.hint("such as `node-1`, or `node-[01-16]` for sixteen")
-    };
-    let names = renkei_types::name_range::expand(text).map_err(|error| invalid(format!("`{text}`: {error}")))?;
-    names.iter().map(|name| vm_name(name)).collect()
-}
-
-/// The name of one machine.
-pub(super) fn vm_name(text: &str) -> Result<VmName, Problem> {
-    let name = text.parse::<VmName>();
-    name.map_err(|error| {
-        let problem = Problem::new(ProblemKind::Invalid, format!("`{text}`: {error}")).field("name");
-        problem.hint("such as `node-1`")
-    })
-}
-
-fn plain_texts(new: &NewVm) -> Result<(), Problem> {
-    let invalid = |title: &str, field: &str| Problem::new(ProblemKind::Invalid, title).field(field);
-    text("key", &new.key, LONGEST_KEY)?;
-    let user_data = new.user_data.as_deref().unwrap_or_default();
-    if user_data.len() > LARGEST_USER_DATA || user_data.contains('\0') {
-        let title = format!("`user_data` has more than {LARGEST_USER_DATA} bytes, or holds a NUL");
-        return Err(invalid(&title, "user_data").hint("let the machine fetch what is larger"));
-    }
-    match new.storage_network.as_deref() {
-        None | Some("portgroup" | "pvrdma" | "sr-iov") => Ok(()),
-        Some(_) => Err(invalid(
-            "`storage_network` is none of `portgroup`, `pvrdma` and `sr-iov`",
-            "storage_network",
-        )),
-    }
 }
 
 /// So many of each.

@@ -17,6 +17,7 @@ mod plug;
 mod save;
 pub mod seen;
 pub mod size;
+mod sound;
 pub mod verb;
 pub mod work;
 

@@ -7,7 +7,7 @@ use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::project::Project;
 use renkei_types::segment::Segment;
 use renkei_types::site::Site;
-use renkei_types::vm::{Adapter, MOST_ADAPTERS, NewAdapter};
+use renkei_types::vm::{Adapter, NewAdapter};
 
 use crate::app::decision::Draft;
 use crate::app::lease::{Taken, Wanted};
@@ -49,10 +49,6 @@ impl App {
             let site = segment.value.site().ok_or_else(|| nowhere(&segment.value))?;
             let of = vec![(segment, adapter)];
             return Ok(Plugs { site, of });
-        }
-        if asked_for.len() > MOST_ADAPTERS {
-            let title = format!("a machine has at most {MOST_ADAPTERS} adapters");
-            return Err(invalid(title, "adapters".to_owned()));
         }
         let mut of: Vec<(Stored<Segment>, NewAdapter)> = Vec::new();
         for (number, adapter) in asked_for.iter().enumerate() {

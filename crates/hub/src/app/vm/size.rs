@@ -65,7 +65,7 @@ impl Sized {
 }
 
 impl App {
-    /// A size as it was asked for.
+    /// A size as it was asked for, which is [`sound`].
     pub async fn sized(&self, size: &Size) -> Result<Sized, Problem> {
         let plain = |vcpus, memory_mib| Sized {
             pack: None,
@@ -74,24 +74,29 @@ impl App {
             gpus: 0,
         };
         match size {
-            Size::Pack(pack) => {
-                within("size.pack.number", pack.number.into(), 1..=Pack::most(pack.kind).into())?;
-                Ok(Sized {
-                    pack: Some(*pack),
-                    gpus: pack.gpus(),
-                    ..plain(pack.vcpus(), pack.memory_mib())
-                })
-            }
+            Size::Pack(pack) => Ok(Sized {
+                pack: Some(*pack),
+                gpus: pack.gpus(),
+                ..plain(pack.vcpus(), pack.memory_mib())
+            }),
             Size::Preset(id) => {
                 let found = self.store.state.get::<Preset>(id.0).await;
                 let found = found.map_err(|error| state(&error))?.ok_or_else(|| no_preset(*id))?;
                 Ok(plain(found.value.vcpus, found.value.memory_mib))
             }
-            Size::Custom { vcpus, memory_mib } => {
-                within("size.custom.vcpus", (*vcpus).into(), 1..=MOST_VCPUS)?;
-                within("size.custom.memory_mib", *memory_mib, 1..=MOST_MEMORY)?;
-                Ok(plain(*vcpus, *memory_mib))
-            }
+            Size::Custom { vcpus, memory_mib } => Ok(plain(*vcpus, *memory_mib)),
+        }
+    }
+}
+
+/// Refuses a size that no machine has, whatever there is.
+pub fn sound(size: &Size) -> Result<(), Problem> {
+    match size {
+        Size::Pack(pack) => within("size.pack.number", pack.number.into(), 1..=Pack::most(pack.kind).into()),
+        Size::Preset(_) => Ok(()),
+        Size::Custom { vcpus, memory_mib } => {
+            within("size.custom.vcpus", (*vcpus).into(), 1..=MOST_VCPUS)?;
+            within("size.custom.memory_mib", *memory_mib, 1..=MOST_MEMORY)
         }
     }
 }
