@@ -278,6 +278,25 @@ async fn what_fails_is_set_back_before_it_has_failed() {
 }
 
 #[tokio::test]
+async fn a_machine_whose_disk_was_lost_while_it_was_to_move_is_lost_when_the_move_is_set_back() {
+    let stage = Stage::new().await;
+    let vm = stage.stopped("node").await;
+    let (app, asked) = (&stage.net.trial.app, stage.net.asked().await);
+    let on = stage.act(vm, Act::PowerOn(None)).await;
+    stage.place(vm).await;
+    done(app.cancel_operation(&asked, on.id).await);
+    // It kept the disk of an earlier generation, has lost it, and cannot run what it is now to run.
+    let mut seen = stage.obedient(vm).await;
+    let message = "the host has no such machine".to_owned();
+    let generation = seen.generation;
+    seen.fault = Some(Fault { generation, message });
+    (seen.generation.0, seen.part, seen.there) = (seen.generation.0 - 1, Part::Keep, false);
+    stage.hear(&seen).await;
+    assert_eq!(stage.row(vm).await.unwrap().vm.state(), VmState::Lost);
+    assert_eq!(stage.operation(&on).await.state, OperationState::Failed);
+}
+
+#[tokio::test]
 async fn what_waits_for_room_is_cancelled_at_once() {
     let stage = Stage::new().await;
     let (app, asked) = (&stage.net.trial.app, stage.net.asked().await);

@@ -96,14 +96,15 @@ fn run(row: &VmRow, open: Option<&Operation>, heard: Heard<'_>, now: Timestamp) 
 }
 
 /// Whether the host that is to run a machine does not have it any more. A host that never heard of it says generation 0, since it
-/// destroyed it in a past of which this database knows nothing; that it cannot make so what is meant now shows that it was told.
+/// destroyed it in a past of which this database knows nothing; one that kept the disk for a move that was set back says what it
+/// last kept. That it cannot make so what is meant now shows that it was told.
 fn is_lost(vm: &Vm, seen: &MachineSeen) -> bool {
     let told = seen
         .fault
         .as_ref()
         .is_some_and(|fault| fault.generation == vm.meant.generation);
-    let fresh = seen.generation.0 > 0 && seen.generation >= vm.seen.generation;
-    vm.made && vm.leaving.is_none() && seen.part == Part::Run && !seen.there && (fresh || told)
+    let fresh = seen.part == Part::Run && seen.generation.0 > 0 && seen.generation >= vm.seen.generation;
+    vm.made && vm.leaving.is_none() && !seen.there && (fresh || told)
 }
 
 /// Nothing can be done with it until a person has decided.
