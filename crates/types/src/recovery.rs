@@ -43,7 +43,7 @@ pub enum DifferenceKind {
     Missing,
     /// A host has it, and the hub does not know it. It is kept, to be adopted or destroyed.
     Unknown,
-    /// A host knows a later generation of it. What is seen becomes what is meant.
+    /// A host knows a later generation of it, or was given it after all that the hub knows. What is seen becomes what is meant.
     Later,
     /// It runs and is meant to be off, or the other way round. What is seen becomes what is meant.
     Power,

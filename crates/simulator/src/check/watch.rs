@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use renkei_host::Verb;
 use renkei_store::Stored;
+use renkei_store::noun::manifest::Manifest;
 use renkei_store::noun::vm::VmRow;
+use renkei_types::agent::Part;
 use renkei_types::id::{HostId, OperationId, VmId};
 use renkei_types::operation::{Generation, Operation, OperationState};
 use renkei_types::recovery::Difference;
@@ -99,12 +101,20 @@ impl Watch {
             .into_iter()
             .map(|row| (row.value.vm.id, row.value))
             .collect();
+        let manifests = every::<Manifest>(world);
+        // A copy of which the database knew all along that it is left over, as a move had failed: it goes, as without this.
+        let left_over = |host: HostId, vm: VmId| {
+            let of_host = manifests.iter().find(|manifest| manifest.value.host == host);
+            let entry = of_host.and_then(|manifest| manifest.value.machines.get(&vm));
+            entry.is_some_and(|entry| entry.part == Part::Gone)
+        };
         let mut spared = BTreeSet::new();
         // What began to run in the last seconds may not have been told yet.
         for (host, vm) in now.intersection(&world.watch.ran).copied() {
             match rows.get(&vm).filter(|row| row.vm.host == Some(host)) {
                 Some(row) if row.vm.meant.tombstone || row.vm.meant.power != Power::On => {}
                 Some(_) => _ = spared.insert((host, vm)),
+                None if left_over(host, vm) => {}
                 None => {
                     spared.insert((host, vm));
                     if !difference.machines.iter().any(|told| told.vm == vm) {

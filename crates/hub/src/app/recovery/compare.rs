@@ -36,7 +36,8 @@ pub struct Mended {
     pub manifests: Vec<(HostId, (VmId, Change))>,
 }
 
-/// All that differs. A host that has not `listed` says nothing, also not by its silence.
+/// All that differs. A host that has not `listed` says nothing, also not by its silence. Copies of which the database knows that they
+/// are left over are not among what is `seen`.
 pub fn compare<'a>(
     rows: impl Iterator<Item = &'a VmRow>,
     mut seen: BTreeMap<VmId, Vec<Seen>>,
@@ -96,8 +97,8 @@ fn differs(row: &VmRow, seen: &Seen) -> Option<DifferenceKind> {
     let machine = &seen.machine;
     let later = machine.generation > meant.generation;
     match () {
-        () if meant.tombstone => later.then_some(DifferenceKind::Tombstone),
-        () if later => Some(DifferenceKind::Later),
+        () if meant.tombstone => (later || is_elsewhere(row, seen)).then_some(DifferenceKind::Tombstone),
+        () if later || is_elsewhere(row, seen) => Some(DifferenceKind::Later),
         // The same generation meant something else before the database was set back, if it is not so and nothing was wrong.
         () if machine.generation == meant.generation && machine.fault.is_none() && machine.power != meant.power => {
             Some(DifferenceKind::Power)
@@ -113,6 +114,13 @@ fn differs(row: &VmRow, seen: &Seen) -> Option<DifferenceKind> {
         }
         () => None,
     }
+}
+
+/// Whether a host that the database does not give it to made it so after all that the database has seen of it: it was placed there, or
+/// moved there, before the database was set back. What is meant may be later all the same, if something was asked for since.
+fn is_elsewhere(row: &VmRow, seen: &Seen) -> bool {
+    let known = [row.vm.host, row.vm.leaving].contains(&Some(seen.host));
+    !known && seen.machine.part == Part::Run && seen.machine.generation > row.vm.seen.generation
 }
 
 /// What becomes of a machine that its host knows better than the database. What differs otherwise stays as it is.
@@ -190,6 +198,9 @@ fn is_other_size(meant: &Meant, record: &MachineIntent) -> bool {
 
 /// What is asked of a machine that its host does not have any more, and of which it knows a later generation than is meant: the
 /// same, but later than all that it knows, so that it says that it is missing. Nothing if it will be heard as it is.
+///
+/// One that ran there was whole, whether this database has heard of it or not. One that was destroyed there before this database heard
+/// that it was whole is still to be made.
 pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
     let later = !machine.there && machine.generation >= row.vm.meant.generation;
     if !later || row.vm.meant.tombstone {
@@ -198,6 +209,7 @@ pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
     let mut known = row.clone();
     known.placing = None;
     known.before = None;
+    known.vm.made |= machine.part == Part::Run && machine.generation.0 > 0;
     known.vm.meant.generation = row.generation().max(machine.generation);
     let (row, changes) = mean(&known, known.vm.meant.clone());
     let of_machine = |(host, change)| (host, (machine.id, change));

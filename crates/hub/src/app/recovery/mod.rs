@@ -16,7 +16,7 @@ use renkei_store::noun::manifest::Manifest;
 use renkei_store::noun::vm::VmRow;
 use renkei_store::{Batch, Stored};
 use renkei_types::action::Action;
-use renkei_types::agent::MachineSeen;
+use renkei_types::agent::{MachineSeen, Part};
 use renkei_types::host::{Host, HostState};
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::operation::{Operation, OperationState};
@@ -37,6 +37,7 @@ struct Recovering {
     recovery: Recovery,
     hosts: Vec<Stored<Host>>,
     contacts: BTreeMap<HostId, Stored<Contact>>,
+    manifests: BTreeMap<HostId, Stored<Manifest>>,
     rows: BTreeMap<VmId, Stored<VmRow>>,
 }
 
@@ -81,8 +82,9 @@ impl App {
             .into_iter()
             .map(|contact| (contact.value.host, contact))
             .collect();
-        let mut rows = BTreeMap::new();
+        let (mut rows, mut manifests) = (BTreeMap::new(), BTreeMap::new());
         for host in &hosts {
+            manifests.insert(host.value.id, self.manifest(host.value.id).await?);
             for row in self.every::<VmRow>("host", &VmRow::host_key(host.value.id)).await? {
                 rows.insert(row.value.vm.id, row);
             }
@@ -99,6 +101,7 @@ impl App {
             recovery,
             hosts,
             contacts,
+            manifests,
             rows,
         })
     }
@@ -129,8 +132,13 @@ impl App {
         for (row, machine) in all.gone() {
             if let Some(mut done) = outbid(&row.value, machine).filter(|_| !mended.contains_key(&machine.id)) {
                 changes.append(&mut done.manifests);
-                self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
-                    .await?;
+                match done.row.vm.made {
+                    true => {
+                        self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
+                            .await?;
+                    }
+                    false => self.follow(&mut draft, &done.row).await?,
+                }
                 mended.insert(machine.id, done.row);
             }
         }
@@ -179,6 +187,19 @@ impl App {
         Ok(())
     }
 
+    /// What is to make a machine that is not whole goes on with the generation that is meant now.
+    async fn follow(&self, draft: &mut Draft, row: &VmRow) -> Result<(), Problem> {
+        let open = self.open_operation(row.vm.operation).await?;
+        if let Some(operation) = open.filter(|operation| !operation.value.state.ended()) {
+            let new = Operation {
+                generation: row.vm.meant.generation,
+                ..operation.value.clone()
+            };
+            draft.aside().update(&operation, &new);
+        }
+        Ok(())
+    }
+
     /// A machine that is whole by now holds nothing of the one that it was copied from.
     async fn unpin(
         &self,
@@ -213,13 +234,12 @@ impl App {
         all: &Recovering,
         changes: Vec<(HostId, (VmId, Change))>,
     ) -> Result<(), Problem> {
-        for host in &all.hosts {
-            let old = self.manifest(host.value.id).await?;
+        for (host, old) in &all.manifests {
             let mut new: Manifest = old.value.clone();
-            for (_, (vm, change)) in changes.iter().filter(|(at, _)| *at == host.value.id) {
+            for (_, (vm, change)) in changes.iter().filter(|(at, _)| at == host) {
                 manifest::change(&mut new.machines, *vm, *change);
             }
-            manifest::again(self, batch, &old, new).await?;
+            manifest::again(self, batch, old, new).await?;
         }
         Ok(())
     }
@@ -264,10 +284,18 @@ impl Recovering {
         })
     }
 
+    /// Whether a host is to destroy this copy by what the database has decided, which knows all that became of it.
+    fn is_left_over(&self, host: HostId, machine: &MachineSeen) -> bool {
+        let manifest = self.manifests.get(&host);
+        let entry = manifest.and_then(|manifest| manifest.value.machines.get(&machine.id));
+        entry.is_some_and(|entry| entry.part == Part::Gone && entry.generation >= machine.generation)
+    }
+
     fn compared(&self) -> Vec<Compared> {
         let mut seen: BTreeMap<VmId, Vec<Seen>> = BTreeMap::new();
         for (host, holding) in listed(&self.contacts, &self.recovery) {
-            for machine in holding.machines.values().filter(|machine| machine.there) {
+            let machines = holding.machines.values().filter(|machine| machine.there);
+            for machine in machines.filter(|machine| !self.is_left_over(host, machine)) {
                 let machine = machine.clone();
                 seen.entry(machine.id).or_default().push(Seen { host, machine });
             }

@@ -111,6 +111,44 @@ fn only_what_differs_is_told() {
 }
 
 #[test]
+fn a_machine_is_where_it_was_given_to_after_all_that_the_database_has_seen_of_it() {
+    // Both were asked for something once more since the database was set back.
+    let mut waits = row(machine(1), host(1), (2, Power::Off));
+    (waits.vm.host, waits.vm.made) = (None, false);
+    let mut moved = row(machine(2), host(1), (7, Power::Off));
+    moved.vm.seen.generation = Generation(5);
+    let mut buried = row(machine(3), host(1), (7, Power::Off));
+    buried.vm.meant.tombstone = true;
+    // A copy from before, a move that the database knows of, and one that is not whole.
+    let mut older = row(machine(4), host(1), (7, Power::Off));
+    older.vm.seen.generation = Generation(6);
+    let mut moves = row(machine(5), host(1), (7, Power::Off));
+    moves.vm.leaving = Some(host(2));
+    let mut begun = waits.clone();
+    begun.vm.id = machine(6);
+    let at = |vm, generation| (host(2), seen(machine(vm), (generation, Power::On)));
+    let told = compared(
+        &[waits.clone(), moved, buried, older, moves, begun],
+        &[at(1, 1), at(2, 6), at(3, 6), at(4, 6), at(5, 6), at(6, 0)],
+    );
+    let expected = [
+        (machine(1), DifferenceKind::Later),
+        (machine(2), DifferenceKind::Later),
+        (machine(3), DifferenceKind::Tombstone),
+    ];
+    assert_eq!(told, expected);
+    let (host, machine) = at(1, 1);
+    let Mended { row, manifests } = compare::mend(&waits, &Seen { host, machine }, SINCE);
+    assert_eq!((row.vm.host, row.vm.made, row.placing), (Some(host), true, None));
+    assert_eq!(
+        (row.vm.meant.power, row.vm.meant.generation),
+        (Power::On, Generation(3))
+    );
+    let run = Change::Run(Generation(3), manifest::takes(&row.vm.meant));
+    assert_eq!(manifests, [(host, (row.vm.id, run))]);
+}
+
+#[test]
 fn what_is_seen_becomes_what_is_meant_and_a_tombstone_stays_one() {
     let old = row(machine(1), host(1), (5, Power::Off));
     let later = Seen {
@@ -172,6 +210,17 @@ fn what_was_destroyed_meanwhile_is_asked_for_in_a_generation_that_its_host_does_
     assert_eq!(manifests, [(host(1), (machine(1), run))]);
     gone.generation = Generation(2);
     assert!(compare::outbid(&old, &gone).is_none(), "what is meant is later anyway");
+}
+
+#[test]
+fn what_ran_and_is_not_there_was_whole_though_the_database_had_not_heard_of_it() {
+    let mut old = row(machine(1), host(1), (1, Power::On));
+    old.vm.made = false;
+    let mut gone = seen(machine(1), (3, Power::Off));
+    gone.there = false;
+    assert!(compare::outbid(&old, &gone).unwrap().row.vm.made);
+    gone.part = Part::Gone;
+    assert!(!compare::outbid(&old, &gone).unwrap().row.vm.made, "it is made anew");
 }
 
 /// A site in recovery with two hosts; the first has listed machine 1 in a generation that the database does not know.
@@ -278,6 +327,59 @@ async fn a_site_goes_on_when_all_have_listed_and_an_administrator_says_so() {
         refused(trial.app.difference(&admin, site.id).await).kind,
         ProblemKind::Conflict
     );
+}
+
+#[tokio::test]
+async fn what_was_destroyed_before_it_was_known_to_be_whole_is_still_to_be_made() {
+    let trial = Trial::new().await;
+    let site = site_in_recovery(&trial).await;
+    let old = trial.app.get::<VmRow>("vm", machine(1).0).await.unwrap();
+    let (_, deploy) = crate::app::vm::trial::machine(Power::Off);
+    let mut new = old.value.clone();
+    (new.vm.made, new.vm.operation) = (false, Some(deploy.id));
+    let mut gone = seen(machine(1), (4, Power::Off));
+    (gone.there, gone.part) = (false, Part::Gone);
+    let mut batch = Batch::new();
+    batch.update(&old, &new);
+    batch.insert(&deploy);
+    for contact in trial.app.every::<Contact>("site", &site.to_string()).await.unwrap() {
+        batch.delete(&contact);
+    }
+    trial.app.store.state.commit(batch).await.unwrap();
+    listing(&trial, (site, host(1)), &[gone]).await;
+    listing(&trial, (site, host(2)), &[]).await;
+    done(trial.app.recovered(&trial.by(trial.admin).await, site).await);
+    let vm = trial.app.get::<VmRow>("vm", machine(1).0).await.unwrap().value.vm;
+    assert_eq!((vm.made, vm.operation), (false, Some(deploy.id)));
+    let deploy = trial
+        .app
+        .get::<Operation>("operation", deploy.id.0)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(
+        (deploy.state, deploy.generation),
+        (OperationState::Running, Generation(5))
+    );
+}
+
+#[tokio::test]
+async fn a_copy_that_is_to_be_destroyed_is_no_difference() {
+    let trial = Trial::new().await;
+    let site = site_in_recovery(&trial).await;
+    let old = trial.app.manifest(host(2)).await.unwrap();
+    let mut new = old.value.clone();
+    manifest::change(&mut new.machines, machine(7), Change::Gone(Generation(2)));
+    let mut batch = Batch::new();
+    batch.update(&old, &new);
+    trial.app.store.state.commit(batch).await.unwrap();
+    let copy = seen(machine(7), (2, Power::On));
+    let later = seen(machine(8), (2, Power::On));
+    listing(&trial, (site, host(2)), &[copy, later]).await;
+    let admin = trial.by(trial.admin).await;
+    let told = trial.app.difference(&admin, site).await.unwrap().machines;
+    let told: Vec<VmId> = told.into_iter().map(|one| one.vm).collect();
+    assert_eq!(told, [machine(1), machine(8)]);
 }
 
 #[tokio::test]
