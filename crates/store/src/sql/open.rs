@@ -27,7 +27,7 @@ const BUSY: Duration = Duration::from_secs(10);
 /// How long to wait for a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long PostgreSQL may take to answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An open database: readers, and the way to the one task that writes.
 #[derive(Clone)]

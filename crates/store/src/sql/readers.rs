@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::open::{CONNECT, Own, PATIENCE, Way};
+use super::open::{CONNECT, Own, Way};
 use super::{Dialect, Row, Sql, writer};
 
 /// A question that has taken so long has dealt with much: its connection's buffers go with it.
 const LONG: Duration = Duration::from_secs(10);
+/// How long an answer may take: whoever asked the hub must hear of it before its own patience ends, which with `renkei` is 60 s.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// See the module. Clones are the same.
 #[derive(Clone, Debug)]
@@ -65,10 +67,15 @@ impl Readers {
         Sql::new(self.dialect(), text)
     }
 
-    /// Asks; once more if the connection turns out to be dead, since a question changes nothing.
+    /// Asks; once more if the connection turns out to be dead, since a question changes nothing. A database that is silent is not asked
+    /// again: it would be silent as long once more.
     pub async fn rows(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
         match self.ask(sql.clone()).await {
-            Err(error) if self.dialect() == Dialect::Postgres && writer::is_gone(&error) => {
+            Err(error)
+                if self.dialect() == Dialect::Postgres
+                    && writer::is_gone(&error)
+                    && !matches!(error, sqlx::Error::PoolTimedOut) =>
+            {
                 // The others have most likely died with it.
                 self.idle().clear();
                 self.ask(sql).await
@@ -80,7 +87,7 @@ impl Readers {
     async fn ask(&self, sql: Sql) -> Result<Vec<Row>, sqlx::Error> {
         let mut lent = self.lend().await?;
         let begun = std::time::Instant::now();
-        let answer = tokio::time::timeout(PATIENCE, lent.own.link().rows(sql)).await;
+        let answer = tokio::time::timeout(ANSWER, lent.own.link().rows(sql)).await;
         let answer = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let lives = answer.as_ref().err().is_none_or(|error| !writer::is_gone(error));
         if lives && begun.elapsed() < LONG {
