@@ -14,11 +14,13 @@ pub mod run;
 
 mod agent;
 mod dial;
+mod fruitless;
 mod tls;
 mod trouble;
 
 pub use agent::{Agent, Who};
 pub use dial::DialError;
+pub use fruitless::Fruitless;
 pub use identity::{DataFolder, FolderError, Identity};
 pub use keep::{FileKeep, Keep, KeepError, Kept, Marks, MemoryKeep, Reached};
 pub use reconcile::{Next, Powering, Question, Then, reconcile};

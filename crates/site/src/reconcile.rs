@@ -8,6 +8,7 @@ use renkei_host::{Act, Doing, Form, Lasting, Machine, Record, Verb};
 use renkei_types::agent::{MachineIntent, Part};
 use renkei_types::vm::{Fault, Power, Stop};
 
+use crate::fruitless::Fruitless;
 use crate::keep::{Marks, Reached};
 use crate::trouble::Trouble;
 
@@ -29,6 +30,8 @@ pub struct Question<'a> {
     pub machine: Option<&'a Machine>,
     /// What went wrong so far.
     pub trouble: Option<&'a Trouble>,
+    /// The step that was begun and has brought nothing so far.
+    pub fruitless: Option<&'a Fruitless>,
     /// Whether machines may be made and started.
     pub powering: Powering,
     /// The time.
@@ -172,7 +175,11 @@ fn hung(asked: &Question<'_>, doing: &Doing, mut marks: Marks) -> Marks {
 
 fn attempt(asked: &Question<'_>, marks: Marks, act: Act) -> Next {
     let makes = matches!(act, Act::Create(_) | Act::Start | Act::Resume);
-    let too_early = asked.trouble.is_some_and(|trouble| trouble.waits(asked.now));
+    let failed = asked.trouble.is_some_and(|trouble| trouble.waits(asked.now));
+    let fruitless = asked
+        .fruitless
+        .is_some_and(|fruitless| fruitless.waits(act.verb(), asked.now));
+    let too_early = failed || fruitless;
     let then = if too_early || (makes && asked.powering == Powering::Held) {
         Then::Wait
     } else {

@@ -17,6 +17,7 @@ use renkei_types::operation::Generation;
 
 use self::accept::{Page, Pages};
 use self::session::{Session, State};
+use crate::fruitless::Fruitless;
 use crate::keep::{Keep, KeepError, Kept, Marks};
 use crate::reconcile::{Powering, Question, Then, reconcile};
 use crate::trouble::Trouble;
@@ -40,6 +41,7 @@ pub struct Agent<D, K> {
     keep: K,
     kept: Kept,
     troubles: BTreeMap<VmId, Trouble>,
+    fruitless: BTreeMap<VmId, Fruitless>,
     /// What was seen at the latest look that came to something; nothing before the first.
     sight: Option<Sight>,
     session: Session,
@@ -76,6 +78,7 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             keep,
             kept,
             troubles: BTreeMap::new(),
+            fruitless: BTreeMap::new(),
             sight: None,
             session: Session::default(),
             pages: Pages::default(),
@@ -233,18 +236,23 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         };
         let mut steps = Vec::new();
         let mut marks: BTreeMap<VmId, Marks> = BTreeMap::new();
-        let mut troubles = BTreeMap::new();
+        let (mut troubles, mut fruitless) = (BTreeMap::new(), BTreeMap::new());
         for (id, intent) in &self.kept.machines {
             let machine = machines.get(id);
             let trouble = Trouble::seen(self.troubles.remove(id), intent, machine, now);
+            let tried = Fruitless::seen(self.fruitless.remove(id), intent, machine);
             let next = reconcile(&Question {
                 intent,
                 marks: self.kept.marks.get(id),
                 machine,
                 trouble: trouble.as_ref(),
+                fruitless: tried.as_ref(),
                 powering,
                 now,
             });
+            if matches!(next.then, Then::Begin(_) | Then::Wait) {
+                fruitless.extend(tried.map(|tried| (*id, tried)));
+            }
             if let Then::Begin(act) = next.then {
                 let generation = intent.generation;
                 steps.push(Step {
@@ -256,7 +264,7 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             marks.insert(*id, next.marks);
             troubles.extend(trouble.map(|trouble| (*id, trouble)));
         }
-        self.troubles = troubles;
+        (self.troubles, self.fruitless) = (troubles, fruitless);
         // What is here and not named may be named again.
         let unnamed = |(id, _): &(&VmId, &Marks)| machines.contains_key(*id) && !self.kept.machines.contains_key(*id);
         marks.extend(
@@ -272,11 +280,12 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         }
         let busy = |machine: &Machine| machine.doing.is_some();
         let under_way = !steps.is_empty() || machines.values().any(busy);
-        self.pace = if under_way { BUSY } else { IDLE };
         let began = !steps.is_empty();
         for step in steps {
-            self.begin(step, now);
+            let machine = machines.get(&step.id);
+            self.begin(step, machine, now);
         }
+        self.pace = if under_way { BUSY } else { self.next_attempt(now) };
         began
     }
 
@@ -294,12 +303,23 @@ impl<D: Driver, K: Keep> Agent<D, K> {
         saved
     }
 
-    fn begin(&mut self, step: Step, now: Timestamp) {
+    /// How long it is until a step that has brought nothing is tried again, within what is waited at most.
+    fn next_attempt(&self, now: Timestamp) -> SignedDuration {
+        let left = self.fruitless.values().filter_map(|fruitless| fruitless.left(now));
+        left.min().map_or(IDLE, |left| left.clamp(BUSY, IDLE))
+    }
+
+    fn begin(&mut self, step: Step, machine: Option<&Machine>, now: Timestamp) {
         let Some(intent) = self.kept.machines.get(&step.id) else {
             return;
         };
-        let (id, verb) = (step.id, step.act.verb());
+        let (id, generation, verb) = (step.id, step.generation, step.act.verb());
         let begun = self.driver.begin(step, now);
+        if begun.is_ok() {
+            let old = self.fruitless.remove(&id);
+            let tried = Fruitless::begun(old, (generation, verb), machine, now);
+            self.fruitless.insert(id, tried);
+        }
         let trouble = Trouble::begun(self.troubles.remove(&id), intent, &begun, now);
         self.troubles.extend(trouble.map(|trouble| (id, trouble)));
         if let Err(error) = begun {

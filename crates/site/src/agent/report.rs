@@ -10,6 +10,7 @@ use renkei_types::operation::Generation;
 use renkei_types::vm::{Fault, Power, Stop};
 
 use super::{Agent, Sight};
+use crate::fruitless::Fruitless;
 use crate::keep::{Keep, Marks};
 use crate::trouble::Trouble;
 
@@ -24,6 +25,7 @@ impl<D: Driver, K: Keep> Agent<D, K> {
                 intent,
                 marks: self.kept.marks.get(id),
                 trouble: self.troubles.get(id),
+                fruitless: self.fruitless.get(id),
             };
             seen.insert(*id, known.seen(machines.get(id)));
         }
@@ -55,6 +57,7 @@ struct Known<'a> {
     intent: &'a MachineIntent,
     marks: Option<&'a Marks>,
     trouble: Option<&'a Trouble>,
+    fruitless: Option<&'a Fruitless>,
 }
 
 impl Known<'_> {
@@ -63,12 +66,12 @@ impl Known<'_> {
         let reached = self.marks.and_then(|marks| marks.reached);
         let beside = machine.map_or_else(|| Record::of(intent), |machine| machine.record.clone());
         let told = self.marks.and_then(|marks| marks.fault.clone());
+        let trouble = self.trouble.map(|trouble| trouble.message.clone());
+        let trouble = trouble.or_else(|| self.fruitless.and_then(Fruitless::told));
         // A removal is tried for ever, and says meanwhile what is in its way.
-        let removal = self.trouble.filter(|_| intent.part == Part::Gone);
-        let fault = told.or_else(|| removal.map(|trouble| fault(intent, &trouble.message)));
-        let retried = self
-            .trouble
-            .map(|trouble| format!("trying again after: {}", trouble.message));
+        let removal = trouble.as_deref().filter(|_| intent.part == Part::Gone);
+        let fault = told.or_else(|| removal.map(|trouble| fault(intent, trouble)));
+        let retried = trouble.map(|trouble| format!("trying again after: {trouble}"));
         let doing = machine.and_then(|machine| machine.doing.as_ref());
         MachineSeen {
             id: intent.id,

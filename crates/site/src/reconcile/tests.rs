@@ -42,6 +42,7 @@ fn ask(intent: &MachineIntent, marks: &Marks, machine: Option<&Machine>) -> Next
         marks: Some(marks),
         machine,
         trouble: None,
+        fruitless: None,
         powering: Powering::Allowed,
         now: NOW,
     })
@@ -145,6 +146,7 @@ fn without_memory_counters_count_as_obeyed() {
         marks: None,
         machine: Some(&on),
         trouble: None,
+        fruitless: None,
         powering: Powering::Allowed,
         now: NOW,
     });
@@ -277,6 +279,7 @@ fn a_removal_that_hangs_is_begun_again() {
         marks: None,
         machine: Some(&on),
         trouble: None,
+        fruitless: None,
         powering: Powering::Allowed,
         now: NOW + REMOVAL_PATIENCE,
     });
@@ -294,6 +297,7 @@ fn a_step_that_never_ends_is_given_up_and_told_to_whoever_waits_for_it() {
             marks: Some(&Marks::default()),
             machine: Some(&off),
             trouble: None,
+            fruitless: None,
             powering: Powering::Allowed,
             now: NOW + SignedDuration::from_mins(minutes),
         })
@@ -349,6 +353,7 @@ fn nothing_is_made_or_started_before_the_hub_was_heard_but_what_takes_away_is_do
             marks: Some(&Marks::default()),
             machine,
             trouble: None,
+            fruitless: None,
             powering: Powering::Held,
             now: NOW,
         })
