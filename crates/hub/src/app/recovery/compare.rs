@@ -197,13 +197,14 @@ fn is_other_size(meant: &Meant, record: &MachineIntent) -> bool {
 }
 
 /// What is asked of a machine that its host does not have any more, and of which it knows a later generation than is meant: the
-/// same, but later than all that it knows, so that it says that it is missing. Nothing if it will be heard as it is.
+/// same, but later than all that it knows, so that it says that it is missing. Nothing if it will be heard as it is, as what was
+/// destroyed is under a tombstone.
 ///
 /// One that ran there was whole, whether this database has heard of it or not. One that was destroyed there before this database heard
 /// that it was whole is still to be made.
 pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
     let later = !machine.there && machine.generation >= row.vm.meant.generation;
-    if !later || row.vm.meant.tombstone {
+    if !later || (row.vm.meant.tombstone && machine.part == Part::Gone) {
         return None;
     }
     let mut known = row.clone();
@@ -215,6 +216,17 @@ pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
     let of_machine = |(host, change)| (host, (machine.id, change));
     let manifests = changes.into_iter().map(of_machine).collect();
     Some(Mended { row, manifests })
+}
+
+/// What becomes of a copy that a host is to destroy in `generation`, and of which it knows a later one, so that it does not obey. Of a
+/// machine that is gone, or is to be, no copy is to be left; that of another one is kept, and unknown.
+pub fn rebury(row: Option<&VmRow>, generation: Generation, machine: &MachineSeen) -> Option<Change> {
+    let confirmed = machine.part == Part::Gone && !machine.there;
+    let obeys = machine.generation <= generation || confirmed;
+    (!obeys).then(|| match row {
+        Some(row) if !row.vm.meant.tombstone => Change::Remove,
+        _ => Change::Gone(machine.generation.next()),
+    })
 }
 
 fn said(seen: &Seen) -> Side {

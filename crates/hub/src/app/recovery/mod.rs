@@ -21,7 +21,7 @@ use renkei_types::host::{Host, HostState};
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::operation::{Operation, OperationState};
 use renkei_types::problem::{Problem, ProblemKind};
-use renkei_types::recovery::{Difference, HostListing};
+use renkei_types::recovery::{Difference, DifferenceKind, HostListing};
 use renkei_types::site::{Recovery, Site};
 use renkei_types::vm::Source;
 
@@ -132,7 +132,7 @@ impl App {
         for (row, machine) in all.gone() {
             if let Some(mut done) = outbid(&row.value, machine).filter(|_| !mended.contains_key(&machine.id)) {
                 changes.append(&mut done.manifests);
-                match done.row.vm.made {
+                match done.row.vm.made && !done.row.vm.meant.tombstone {
                     true => {
                         self.close_operation(&mut draft, (&row.value, &mut done.row), asked)
                             .await?;
@@ -142,6 +142,7 @@ impl App {
                 mended.insert(machine.id, done.row);
             }
         }
+        changes.extend(all.reburied(&changes));
         self.unpin(&mut all.rows, &mut mended).await?;
         for (vm, new) in &mended {
             match all.rows.get(vm) {
@@ -187,7 +188,7 @@ impl App {
         Ok(())
     }
 
-    /// What is to make a machine that is not whole goes on with the generation that is meant now.
+    /// What is to make a machine that is not whole, or to destroy one, goes on with the generation that is meant now.
     async fn follow(&self, draft: &mut Draft, row: &VmRow) -> Result<(), Problem> {
         let open = self.open_operation(row.vm.operation).await?;
         if let Some(operation) = open.filter(|operation| !operation.value.state.ended()) {
@@ -291,6 +292,28 @@ impl Recovering {
         entry.is_some_and(|entry| entry.part == Part::Gone && entry.generation >= machine.generation)
     }
 
+    /// Copies that are to be destroyed and of which their hosts know more than the database, as far as nothing else becomes of them.
+    fn reburied(&self, changes: &[(HostId, (VmId, Change))]) -> Vec<(HostId, (VmId, Change))> {
+        let mut reburied = Vec::new();
+        for (host, holding) in listed(&self.contacts, &self.recovery) {
+            let Some(manifest) = self.manifests.get(&host) else {
+                continue;
+            };
+            for (vm, machine) in &holding.machines {
+                let decided = changes.iter().any(|(at, (of, _))| (*at, *of) == (host, *vm));
+                let entry = manifest.value.machines.get(vm).filter(|entry| entry.part == Part::Gone);
+                let row = self.rows.get(vm).map(|row| &row.value);
+                // One under a tombstone at its own host is changed with its row.
+                let own = row.is_some_and(|row| [row.vm.host, row.vm.leaving].contains(&Some(host)));
+                if let Some(entry) = entry.filter(|_| !decided && !own) {
+                    let change = compare::rebury(row, entry.generation, machine);
+                    reburied.extend(change.map(|change| (host, (*vm, change))));
+                }
+            }
+        }
+        reburied
+    }
+
     fn compared(&self) -> Vec<Compared> {
         let mut seen: BTreeMap<VmId, Vec<Seen>> = BTreeMap::new();
         for (host, holding) in listed(&self.contacts, &self.recovery) {
@@ -301,9 +324,20 @@ impl Recovering {
             }
         }
         let rows = self.rows.values().map(|row| &row.value);
-        compare(rows, seen, |host| {
+        let mut compared = compare(rows, seen, |host| {
             listed(&self.contacts, &self.recovery).any(|(listed, _)| listed == host)
-        })
+        });
+        // Of a machine that is gone a host may still have a copy under a tombstone, if it was fenced: see `reburied`.
+        let unknown = compared
+            .iter_mut()
+            .filter(|one| one.told.kind == DifferenceKind::Unknown);
+        for Compared { told, .. } in unknown {
+            let manifest = told.host.and_then(|host| self.manifests.get(&host));
+            if manifest.is_some_and(|manifest| manifest.value.machines.contains_key(&told.vm)) {
+                told.kind = DifferenceKind::Tombstone;
+            }
+        }
+        compared
     }
 }
 

@@ -223,6 +223,30 @@ fn what_ran_and_is_not_there_was_whole_though_the_database_had_not_heard_of_it()
     assert!(!compare::outbid(&old, &gone).unwrap().row.vm.made, "it is made anew");
 }
 
+#[test]
+fn what_is_to_be_destroyed_is_asked_for_in_a_generation_that_its_host_obeys() {
+    // Its host has lost it meanwhile, and knows more of it than the tombstone.
+    let mut buried = row(machine(1), host(1), (3, Power::Off));
+    buried.vm.meant.tombstone = true;
+    let mut lost = seen(machine(1), (4, Power::Off));
+    lost.there = false;
+    let Mended { row: new, manifests } = compare::outbid(&buried, &lost).unwrap();
+    assert!(new.vm.meant.tombstone);
+    assert_eq!(manifests, [(host(1), (machine(1), Change::Gone(Generation(5))))]);
+    lost.part = Part::Gone;
+    assert!(compare::outbid(&buried, &lost).is_none(), "it says that it is gone");
+    // The row went when its host was fenced.
+    let copy = seen(machine(1), (4, Power::On));
+    let rebury = |row, generation| compare::rebury(row, Generation(generation), &copy);
+    assert_eq!(rebury(None, 3), Some(Change::Gone(Generation(5))));
+    assert_eq!(rebury(Some(&buried), 3), Some(Change::Gone(Generation(5))));
+    assert_eq!(rebury(None, 4), None);
+    assert_eq!(compare::rebury(None, Generation(3), &lost), None);
+    // The machine is elsewhere, as far as is known: nothing of it is destroyed that may be the last.
+    let elsewhere = row(machine(1), host(2), (6, Power::On));
+    assert_eq!(rebury(Some(&elsewhere), 3), Some(Change::Remove));
+}
+
 /// A site in recovery with two hosts; the first has listed machine 1 in a generation that the database does not know.
 async fn site_in_recovery(trial: &Trial) -> SiteId {
     let id = trial.site("Kashiwa", &[]).await;
@@ -364,22 +388,34 @@ async fn what_was_destroyed_before_it_was_known_to_be_whole_is_still_to_be_made(
 }
 
 #[tokio::test]
-async fn a_copy_that_is_to_be_destroyed_is_no_difference() {
+async fn a_copy_that_is_to_be_destroyed_is_no_difference_unless_its_host_knows_more_of_it() {
     let trial = Trial::new().await;
     let site = site_in_recovery(&trial).await;
     let old = trial.app.manifest(host(2)).await.unwrap();
     let mut new = old.value.clone();
-    manifest::change(&mut new.machines, machine(7), Change::Gone(Generation(2)));
+    for vm in [7, 9] {
+        manifest::change(&mut new.machines, machine(vm), Change::Gone(Generation(2)));
+    }
     let mut batch = Batch::new();
     batch.update(&old, &new);
     trial.app.store.state.commit(batch).await.unwrap();
     let copy = seen(machine(7), (2, Power::On));
-    let later = seen(machine(8), (2, Power::On));
-    listing(&trial, (site, host(2)), &[copy, later]).await;
+    let unknown = seen(machine(8), (2, Power::On));
+    let later = seen(machine(9), (4, Power::On));
+    listing(&trial, (site, host(2)), &[copy, unknown, later]).await;
     let admin = trial.by(trial.admin).await;
     let told = trial.app.difference(&admin, site).await.unwrap().machines;
-    let told: Vec<VmId> = told.into_iter().map(|one| one.vm).collect();
-    assert_eq!(told, [machine(1), machine(8)]);
+    let told: Vec<_> = told.into_iter().map(|one| (one.vm, one.kind)).collect();
+    let expected = [
+        (machine(1), DifferenceKind::Later),
+        (machine(8), DifferenceKind::Unknown),
+        (machine(9), DifferenceKind::Tombstone),
+    ];
+    assert_eq!(told, expected);
+    done(trial.app.recovered(&admin, site).await);
+    let meant = trial.app.manifest(host(2)).await.unwrap().value.machines;
+    let meant: Vec<_> = meant.into_iter().map(|(vm, entry)| (vm, entry.generation)).collect();
+    assert_eq!(meant, [(machine(7), Generation(2)), (machine(9), Generation(5))]);
 }
 
 #[tokio::test]
