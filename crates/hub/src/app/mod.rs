@@ -30,6 +30,7 @@ pub mod project;
 pub mod queue;
 pub mod quota;
 pub mod recovery;
+mod remembered;
 pub mod segment;
 pub mod session;
 mod signing_key;

@@ -3,14 +3,21 @@
 //! The store alone keeps two decisions from taking the same last piece; but a decision that lost that race has to be made again,
 //! and with many at once most work would be lost. So, in each hub, those that take from one thing wait for one another, first come
 //! first served. Other hubs are not waited for: what collides with them is tried again by [`App::decide`].
+//!
+//! Whoever is next need not read again what the one before has read and nobody has changed since: a queue has a [`Memory`], which is
+//! gone with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use renkei_types::host::Host;
 use renkei_types::id::{SegmentId, SiteId};
+use renkei_types::quota::Amounts;
 
 use super::App;
+use super::lease::Held;
 use super::quota::Share;
+use super::remembered::Remembered;
 
 /// A bounded thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,13 +32,30 @@ pub enum Bound {
 
 /// The queues that somebody stands in.
 #[derive(Debug, Default)]
-pub struct Queues(Mutex<HashMap<Bound, Arc<tokio::sync::Mutex<()>>>>);
+pub struct Queues(Mutex<HashMap<Bound, Arc<Queue>>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    turn: tokio::sync::Mutex<()>,
+    memory: Arc<Memory>,
+}
+
+/// What was read by those who stood in one queue.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// What the machines of [`Bound::Quota`] take, each.
+    pub taking: Remembered<Amounts>,
+    /// The hosts of its site.
+    pub hosts: Remembered<Host>,
+    /// The addresses of [`Bound::Segment`].
+    pub leases: Remembered<Held>,
+}
 
 /// A place in a queue; the queue is gone with the last one.
 struct Place<'a> {
     queues: &'a Queues,
     bound: Bound,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    queue: Arc<Queue>,
 }
 
 impl App {
@@ -39,18 +63,27 @@ impl App {
     /// could wait for one another for ever; the same one a second time inside of `work` would.
     pub async fn in_turn<T>(&self, bound: Bound, work: impl Future<Output = T>) -> T {
         let place = self.queues.join(bound);
-        let turn = Arc::clone(&place.turn);
-        let _mine = turn.lock().await;
+        let queue = Arc::clone(&place.queue);
+        let _mine = queue.turn.lock().await;
         work.await
+    }
+
+    /// What is remembered at `bound`; nothing where nobody stands.
+    pub(super) fn memory(&self, bound: Bound) -> Arc<Memory> {
+        let queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues
+            .get(&bound)
+            .map(|queue| Arc::clone(&queue.memory))
+            .unwrap_or_default()
     }
 }
 
 impl Queues {
     fn join(&self, bound: Bound) -> Place<'_> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Arc::clone(queues.entry(bound).or_default());
+        let queue = Arc::clone(queues.entry(bound).or_default());
         let queues = self;
-        Place { queues, bound, turn }
+        Place { queues, bound, queue }
     }
 }
 
@@ -58,7 +91,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The one in the map and ours: nobody else stands there.
-        if Arc::strong_count(&self.turn) <= 2 {
+        if Arc::strong_count(&self.queue) <= 2 {
             queues.remove(&self.bound);
         }
     }

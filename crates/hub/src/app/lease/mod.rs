@@ -21,6 +21,7 @@ use renkei_types::segment::Segment;
 use self::number::Numbers;
 use super::App;
 use super::decision::Draft;
+use super::queue::Bound;
 
 /// What is taken of the segments that one decision issues addresses of: what was so before, and what the decision has taken
 /// itself. Each segment's leases are read once, at the first address. Begin each decision with an empty one.
@@ -31,7 +32,15 @@ pub struct Taken(BTreeMap<SegmentId, Pool>);
 struct Pool {
     numbers: Numbers,
     /// Reserved, and no machine's yet.
-    reserved: BTreeMap<IpAddr, Stored<Lease>>,
+    reserved: BTreeMap<IpAddr, LeaseId>,
+}
+
+/// What counts of a lease for whoever looks for a free address.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::app) struct Held {
+    address: IpAddr,
+    /// Which one it is, while it is reserved and no machine's.
+    reserved: Option<LeaseId>,
 }
 
 /// An address that a machine needs.
@@ -76,6 +85,7 @@ impl App {
         for address in &addresses {
             match pool.reserved.remove(address) {
                 Some(reserved) => {
+                    let reserved = self.unheld(reserved, segment, *address).await?;
                     let held = Lease {
                         vm: Some(wanted.vm),
                         ..reserved.value.clone()
@@ -122,13 +132,26 @@ impl App {
     }
 
     async fn pool(&self, segment: &Segment) -> Result<Pool, Problem> {
-        let leases = self.every::<Lease>("segment", &segment.id.to_string()).await?;
-        let numbers = Numbers::new(segment, leases.iter().map(|lease| lease.value.address));
-        let reserved = leases.into_iter().filter(|lease| lease.value.vm.is_none());
+        let memory = self.memory(Bound::Segment(segment.id));
+        let key = segment.id.to_string();
+        let leases = memory.leases.of::<Lease>(self, ("segment", &key), Held::of).await?;
+        let numbers = Numbers::new(segment, leases.iter().map(|lease| lease.address));
+        let reserved = leases
+            .into_iter()
+            .filter_map(|lease| Some((lease.address, lease.reserved?)));
         Ok(Pool {
             numbers,
-            reserved: reserved.map(|lease| (lease.value.address, lease)).collect(),
+            reserved: reserved.collect(),
         })
+    }
+
+    /// A reserved lease as it is now, which is going to be written.
+    async fn unheld(&self, id: LeaseId, segment: &Segment, address: IpAddr) -> Result<Stored<Lease>, Problem> {
+        let found = self.store.state.get::<Lease>(id.0).await;
+        let found = found.map_err(|error| super::state(&error))?;
+        found
+            .filter(|lease| lease.value.vm.is_none() && lease.value.address == address)
+            .ok_or_else(|| another_machines(segment, address))
     }
 }
 
@@ -143,13 +166,25 @@ impl Pool {
         let addresses = self.numbers.addresses(number);
         let reserved = addresses.iter().any(|address| self.reserved.contains_key(address));
         if self.numbers.is_taken(number) && !reserved {
-            let problem = format!("address `{address}` of segment `{}` is another machine's", segment.name);
-            let problem = Problem::new(ProblemKind::Conflict, problem).field("address");
-            return Err(problem.hint("leave the address away to get a free one"));
+            return Err(another_machines(segment, address));
         }
         self.numbers.take(number);
         Ok(number)
     }
+}
+
+impl Held {
+    fn of(lease: &Stored<Lease>) -> Self {
+        let Lease { id, address, vm, .. } = lease.value;
+        let reserved = vm.is_none().then_some(id);
+        Self { address, reserved }
+    }
+}
+
+fn another_machines(segment: &Segment, address: IpAddr) -> Problem {
+    let problem = format!("address `{address}` of segment `{}` is another machine's", segment.name);
+    let problem = Problem::new(ProblemKind::Conflict, problem).field("address");
+    problem.hint("leave the address away to get a free one")
 }
 
 fn full(segment: &Segment) -> Problem {

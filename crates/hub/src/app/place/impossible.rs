@@ -1,11 +1,12 @@
 //! What no host of a site could ever hold: refused before anybody waits for it.
 
 use renkei_types::host::{Capacity, Host, HostState};
-use renkei_types::id::SiteId;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::vm::Shape;
 
 use crate::app::App;
+use crate::app::queue::Bound;
+use crate::app::quota::Share;
 
 /// Why no host could hold a machine of this shape, with nothing else on it and in whatever state it is; nothing if one could. Hosts
 /// that have not said yet what they have say nothing about what is possible, nor do those that are gone.
@@ -61,9 +62,13 @@ pub fn impossible(hosts: &[Host], shape: &Shape) -> Option<Problem> {
 
 impl App {
     /// Refuses what no host of the site could ever hold. What only finds it full waits.
-    pub async fn possible(&self, site: SiteId, shape: &Shape) -> Result<(), Problem> {
-        let hosts = self.every::<Host>("site", &site.to_string()).await?;
-        let hosts: Vec<Host> = hosts.into_iter().map(|host| host.value).collect();
+    pub async fn possible(&self, share: Share, shape: &Shape) -> Result<(), Problem> {
+        let memory = self.memory(Bound::Quota(share));
+        let site = share.site.to_string();
+        let hosts = memory
+            .hosts
+            .of::<Host>(self, ("site", &site), |host| host.value.clone())
+            .await?;
         match impossible(&hosts, shape) {
             Some(problem) => Err(problem),
             None => Ok(()),

@@ -19,16 +19,19 @@ use renkei_types::vm::Shape;
 
 use super::Share;
 use crate::app::decision::Draft;
+use crate::app::queue::Bound;
 use crate::app::{App, state};
 
 impl App {
     /// What a project uses of a site.
     pub async fn in_use(&self, of: Share) -> Result<Amounts, Problem> {
-        let machines = self.every::<VmRow>("share", &pair(of.project.0, of.site.0)).await?;
-        let machines = machines
-            .iter()
-            .map(|row| of_machine(&row.value))
-            .fold(Amounts::default(), sum);
+        let share = pair(of.project.0, of.site.0);
+        let memory = self.memory(Bound::Quota(of));
+        let machines = memory
+            .taking
+            .of::<VmRow>(self, ("share", &share), |row| of_machine(&row.value))
+            .await?;
+        let machines = machines.into_iter().fold(Amounts::default(), sum);
         let project = of.project.to_string();
         let segments = self.every::<Segment>("project", &project).await?;
         let segments = segments.iter().filter(|segment| segment.value.sites.contains(&of.site));

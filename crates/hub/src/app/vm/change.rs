@@ -109,11 +109,11 @@ impl App {
         let level = patch.service_level.unwrap_or(was.shape.service_level);
         let shape = sized.shape(disks, level);
         if shape != was.shape {
-            self.possible(row.vm.site, &shape).await?;
             let share = Share {
                 project: row.vm.project,
                 site: row.vm.site,
             };
+            self.possible(share, &shape).await?;
             let amounts = beyond(takes_of(&shape), of_machine(row));
             self.take(&mut work.draft, share, amounts).await?;
         }

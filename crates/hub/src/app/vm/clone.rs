@@ -74,13 +74,13 @@ impl App {
             let problem = Problem::new(ProblemKind::Invalid, title).field("adapters");
             return Err(problem.hint("a clone is made at the site of its source"));
         }
-        self.possible(source.site, &shape).await?;
-        self.vm_name_is_free(source.project, &name).await?;
-        tenant.extend(&mut work.draft);
         let share = Share {
             project: source.project,
             site: source.site,
         };
+        self.possible(share, &shape).await?;
+        self.vm_name_is_free(source.project, &name).await?;
+        tenant.extend(&mut work.draft);
         self.take(&mut work.draft, share, takes_of(&shape)).await?;
         let clone = VmId(self.draw(asked.now));
         let mut leases = Taken::default();

@@ -73,13 +73,13 @@ impl App {
                 .field("adapters")
                 .hint("ask for one machine, or leave the address away"));
         }
-        self.possible(plugs.site, &shape).await?;
+        let (project, site) = (new.project, plugs.site);
+        self.possible(Share { project, site }, &shape).await?;
         for name in &names {
             self.vm_name_is_free(new.project, name).await?;
         }
         let mut draft = Draft::new();
         tenant.extend(&mut draft);
-        let (project, site) = (new.project, plugs.site);
         self.take(
             &mut draft,
             Share { project, site },
