@@ -212,7 +212,10 @@ pub fn outbid(row: &VmRow, machine: &MachineSeen) -> Option<Mended> {
     known.before = None;
     known.vm.made |= machine.part == Part::Run && machine.generation.0 > 0;
     known.vm.meant.generation = row.generation().max(machine.generation);
-    let (row, changes) = mean(&known, known.vm.meant.clone());
+    // It was there in what is meant, so a move to there was over. A disk that is still where it came from may be the last: it is kept.
+    let left = known.vm.leaving.take_if(|_| !row.vm.meant.tombstone);
+    let (row, mut changes) = mean(&known, known.vm.meant.clone());
+    changes.extend(left.map(|left| (left, Change::Remove)));
     let of_machine = |(host, change)| (host, (machine.id, change));
     let manifests = changes.into_iter().map(of_machine).collect();
     Some(Mended { row, manifests })

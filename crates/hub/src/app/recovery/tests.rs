@@ -219,6 +219,11 @@ fn what_ran_and_is_not_there_was_whole_though_the_database_had_not_heard_of_it()
     let mut gone = seen(machine(1), (3, Power::Off));
     gone.there = false;
     assert!(compare::outbid(&old, &gone).unwrap().row.vm.made);
+    old.vm.leaving = Some(host(2));
+    let Mended { row: new, manifests } = compare::outbid(&old, &gone).unwrap();
+    let run = Change::Run(Generation(4), manifest::takes(&new.vm.meant));
+    let expected = [(host(1), (machine(1), run)), (host(2), (machine(1), Change::Remove))];
+    assert_eq!((new.vm.leaving, &manifests[..]), (None, &expected[..]));
     gone.part = Part::Gone;
     assert!(!compare::outbid(&old, &gone).unwrap().row.vm.made, "it is made anew");
 }
