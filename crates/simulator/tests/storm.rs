@@ -1,5 +1,5 @@
-//! Storms from fresh seeds. `RENKEI_STORMS` says how many; a seed that fails is run again alone with `RENKEI_STORM=SEED`, and with
-//! `RENKEI_SET_BACK=1` if its database was set back.
+//! Storms from fresh seeds; in one of four the database is set back. `RENKEI_STORMS` says how many, `RENKEI_SET_BACK` (`1` or `0`) that it
+//! is set back in all of them or in none. What fails says how it is run again alone: with `RENKEI_STORM=SEED`.
 
 #![expect(
     clippy::print_stdout,
@@ -13,6 +13,8 @@ use renkei_testkit::seed::seed;
 const STORMS: u64 = 240;
 /// Tests among which they are divided, so that these run beside one another.
 const PARTS: u64 = 4;
+/// Of so many storms of a part the database is set back in one.
+const SET_BACK: u64 = 4;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {
@@ -36,20 +38,23 @@ fn told(run: &Run, database: Database) -> Option<String> {
     ))
 }
 
-/// `RENKEI_SET_BACK=1` lets the database be set back now and then: docs/roadmap.md tells what is still found so.
-fn database() -> Database {
-    match number("RENKEI_SET_BACK") {
-        Some(1) => Database::IsSetBack,
-        _ => Database::GoesOn,
+/// Whether the database is set back follows from the seed, so that it alone makes the same storm again.
+fn database(seed: u64) -> Database {
+    let is_set_back = match number("RENKEI_SET_BACK") {
+        Some(wanted) => wanted == 1,
+        None => (seed / PARTS).is_multiple_of(SET_BACK),
+    };
+    match is_set_back {
+        true => Database::IsSetBack,
+        false => Database::GoesOn,
     }
 }
 
 /// A part of the storms.
 fn storms(part: u64) {
-    let database = database();
     if let Some(seed) = number("RENKEI_STORM") {
         if part == 0 {
-            let run = run(seed, Detail::Frames, database);
+            let run = run(seed, Detail::Frames, database(seed));
             println!("{}", run.trace.tail(usize::MAX).join("\n"));
             run.outcome.unwrap();
         }
@@ -59,7 +64,11 @@ fn storms(part: u64) {
     let mine = (0..count).filter(|number| number % PARTS == part);
     println!("the storms {part}, {}, … of {count} from seed {first}", part + PARTS);
     let told: Vec<String> = mine
-        .filter_map(|number| told(&run(first.wrapping_add(number), Detail::Deeds, database), database))
+        .filter_map(|number| {
+            let seed = first.wrapping_add(number);
+            let database = database(seed);
+            told(&run(seed, Detail::Deeds, database), database)
+        })
         .collect();
     assert!(told.is_empty(), "{} storms: {}", told.len(), told.join("\n\n"));
 }
