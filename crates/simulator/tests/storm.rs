@@ -10,7 +10,7 @@ use renkei_simulator::{Database, Detail, Run, run};
 use renkei_testkit::seed::seed;
 
 /// Fresh storms, unless `RENKEI_STORMS` says otherwise.
-const STORMS: u64 = 240;
+const STORMS: u64 = 1000;
 /// Tests among which they are divided, so that these run beside one another.
 const PARTS: u64 = 4;
 /// Of so many storms of a part the database is set back in one.
