@@ -117,9 +117,10 @@ fn differs(world: &World, row: &VmRow) -> Option<String> {
     let Some(machine) = host.fake.truth().remove(&vm.id) else {
         return Some("its host does not have it".to_owned());
     };
-    // What its host cannot make so, and has told of, is a person's to decide about.
+    // What its host cannot make so, and has told of, is a person's to decide about, also while something else waits for room.
     let fault = vm.seen.fault.as_ref();
-    if vm.operation.is_none() && fault.is_some_and(|fault| fault.generation == vm.meant.generation) {
+    let decided = vm.operation.is_none() || row.placing.is_some();
+    if decided && fault.is_some_and(|fault| fault.generation == vm.meant.generation) {
         return None;
     }
     if vm.seen.generation != vm.meant.generation {
