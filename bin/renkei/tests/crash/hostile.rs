@@ -119,7 +119,9 @@ fn what_is_sent_to_the_listener_for_agents_is_bounded() {
     garbage.write_all(&[0xff; 4096]).unwrap();
     until_the_end(&mut garbage);
     is("401", UPGRADE.as_bytes());
-    is("413", &join(&vec![b' '; 1 << 20]));
+    // It is refused before all of it has come. Who is still sending then may lose the answer (RFC 9112, section 9.6).
+    let told = answer(&stand, As::Stranger, &join(&vec![b' '; 1 << 20]));
+    assert!(told.is_empty() || told.starts_with("HTTP/1.1 413"), "{told}");
     is("400", &join("[".repeat(60_000).as_bytes()));
     is("400", &join(format!("{{\"token\":{}", "[".repeat(60_000)).as_bytes()));
     is("400", &join(b"{\"token\":\"\xff\"}"));
