@@ -2,10 +2,12 @@
 //!
 //! [`Driver`] shows what there is ([`Machine`]) and begins one [`Step`] at a time; neither waits. What should be done next is not
 //! decided here but in `renkei-site`. [`fake::Fake`] only pretends, keeps its machines in memory or in a file, and misbehaves as it
-//! is told; [`contract`] is what every driver has to pass, the fake one first.
+//! is told; [`contract`] is what every driver has to pass, the fake one first. [`images::Images`] holds what machines' disks are made
+//! from.
 
 pub mod contract;
 pub mod fake;
+pub mod images;
 
 mod driver;
 mod machine;
