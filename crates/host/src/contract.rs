@@ -1,5 +1,7 @@
 //! What every driver has to pass: [`all`], with a [`Subject`] around it. A promise that does not hold panics and says which.
 
+mod console;
+
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -40,7 +42,7 @@ const PATIENCE: usize = 10_000;
 
 /// All promises, each on a host of its own.
 pub fn all<S: Subject>(mut fresh: impl FnMut() -> S) {
-    let promises: [fn(&mut Trial<S>); 12] = [
+    let promises: [fn(&mut Trial<S>); 15] = [
         a_made_machine_is_off_and_as_it_was_meant,
         a_machine_starts_shuts_down_and_starts_again,
         a_machine_is_powered_off,
@@ -53,6 +55,9 @@ pub fn all<S: Subject>(mut fresh: impl FnMut() -> S) {
         steps_repeated_do_no_harm,
         a_new_driver_sees_the_same,
         an_unknown_machine_is_named,
+        console::what_a_machine_says_is_kept,
+        console::a_running_machine_answers_on_its_console,
+        console::only_a_running_machine_has_a_console,
     ];
     for promise in promises {
         promise(&mut Trial::new(fresh()));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use renkei_types::agent::{self, SegmentIntent};
 use renkei_types::host::Capacity;
-use renkei_types::id::SegmentId;
+use renkei_types::id::{SegmentId, VmId};
 use renkei_types::operation::Generation;
 
+use crate::console::Console;
 use crate::machine::{Lasting, Machine};
 use crate::step::Step;
 
@@ -38,6 +39,19 @@ pub trait Driver: Send {
 
     /// Makes networks so, and says which generation of each is so. Those that are not named stay as they are.
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation>;
+
+    /// Opens the serial console of a machine that runs. A console that was opened before has to be dropped first.
+    ///
+    /// # Errors
+    /// If there is no such machine, or it does not run; names it.
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError>;
+
+    /// What a machine said on its console, at most [`LONGEST_LOG`](crate::LONGEST_LOG) bytes, the latest at the end; also of a machine
+    /// that is off.
+    ///
+    /// # Errors
+    /// If there is no such machine, or its log cannot be read; names it.
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError>;
 }
 
 /// Why a step was not begun, or nothing can be seen.
@@ -91,5 +105,13 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         (**self).networks(meant)
+    }
+
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        (**self).console(id)
+    }
+
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        (**self).console_log(id)
     }
 }

@@ -1,9 +1,11 @@
 //! The fake driver misbehaves as it is told.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+
 use jiff::{SignedDuration, Timestamp};
 use renkei_host::contract::intent;
 use renkei_host::fake::{Does, Fake, MACHINES, Rule, SCRIPT, Script};
-use renkei_host::{Act, Driver as _, Lasting, Machine, Step, Verb};
+use renkei_host::{Act, Driver as _, LONGEST_LOG, Lasting, Machine, Step, Verb};
 use renkei_types::agent::DiskSource;
 use renkei_types::id::{HostId, VmId};
 use renkei_types::operation::Generation;
@@ -163,4 +165,33 @@ fn a_script_is_written_by_hand() {
             .times(2)
     );
     assert_eq!(script.capacity, None);
+}
+
+#[test]
+fn a_guest_answers_lines_and_what_it_says_is_bounded() {
+    let mut fake = fake(Vec::new());
+    begin(&mut fake, create(), START).unwrap();
+    begin(&mut fake, Act::Start, START).unwrap();
+    look(&mut fake, START);
+    let opened = fake.console(ID).unwrap();
+    assert_eq!(opened.log, b"trial has started\r\n");
+    let mut stream = BufReader::new(opened.stream);
+    let mut line = |typed: &[u8]| {
+        stream.get_ref().write_all(typed).unwrap();
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        line
+    };
+    assert_eq!(line(b"one\r\n"), "trial: one\r\n");
+    assert_eq!(line(b"\r"), "trial: \r\n");
+    let long = "x".repeat(4000) + "\n";
+    for _ in 0..20 {
+        line(long.as_bytes());
+    }
+    assert_eq!(fake.console_log(ID).unwrap().len(), LONGEST_LOG);
+    begin(&mut fake, Act::Reboot, START).unwrap();
+    look(&mut fake, START);
+    assert_eq!(line(b""), "trial has started\r\n");
+    fake.crash(ID);
+    assert_eq!(line(b""), "");
 }

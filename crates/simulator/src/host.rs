@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use renkei_host::fake::{Fake, Script};
-use renkei_host::{Driver, DriverError, Machine, Step, Verb};
+use renkei_host::{Console, Driver, DriverError, Machine, Step, Verb};
 use renkei_site::{Agent, Keep, KeepError, Kept, MemoryKeep, Who};
 use renkei_types::agent::SegmentIntent;
 use renkei_types::host::Capacity;
@@ -217,5 +217,13 @@ impl Driver for Watched {
 
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         self.fake.networks(meant)
+    }
+
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        self.fake.console(id)
+    }
+
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        self.fake.console_log(id)
     }
 }

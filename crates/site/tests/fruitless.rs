@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use renkei_host::contract::intent as meant;
 use renkei_host::fake::{Fake, Script};
-use renkei_host::{Driver, DriverError, Machine, Step};
+use renkei_host::{Console, Driver, DriverError, Machine, Step};
 use renkei_site::{Agent, MemoryKeep, Who};
 use renkei_types::agent::{
     DiskSource, FromAgent, FromHub, Held, MachineIntent, Manifest, Part, SegmentIntent, VERSION,
@@ -55,6 +55,14 @@ impl Driver for Deaf {
 
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         self.fake.networks(meant)
+    }
+
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        self.fake.console(id)
+    }
+
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        self.fake.console_log(id)
     }
 }
 

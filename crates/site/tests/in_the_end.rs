@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use renkei_host::contract::intent as meant;
 use renkei_host::fake::{Does, Fake, Rule, Script};
-use renkei_host::{Driver, DriverError, Form, Machine, Record, Step, Verb};
+use renkei_host::{Console, Driver, DriverError, Form, Machine, Record, Step, Verb};
 use renkei_site::{Agent, Keep, KeepError, Kept, MemoryKeep, Who};
 use renkei_types::agent::{
     self, DiskSource, FromAgent, FromHub, Held, MachineIntent, Manifest, Part, SegmentIntent, VERSION,
@@ -61,6 +61,14 @@ impl Driver for Mortal<Fake> {
 
     fn networks(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         self.inner.networks(meant)
+    }
+
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        self.inner.console(id)
+    }
+
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        self.inner.console_log(id)
     }
 }
 

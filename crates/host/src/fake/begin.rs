@@ -203,6 +203,7 @@ impl Made {
             machine,
             disk: String::new(),
             work: Some(work),
+            line: Default::default(),
         }
     }
 }

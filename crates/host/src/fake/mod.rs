@@ -2,6 +2,7 @@
 //! [`Script`] says. Time comes only from `now`.
 
 mod begin;
+mod console;
 mod script;
 mod world;
 
@@ -20,6 +21,7 @@ use renkei_types::vm::Power;
 pub use script::{Does, Networks, Rule, Script, Trouble};
 use world::{Changed, World};
 
+use crate::console::Console;
 use crate::driver::{Driver, DriverError};
 use crate::machine::Machine;
 use crate::step::{Act, Step, Verb};
@@ -131,6 +133,7 @@ impl Fake {
                 made.machine.stop(Power::Off);
             }
         }
+        inner.world.hang_up();
     }
 
     /// The machine is not there any more, by nobody's order.
@@ -172,10 +175,12 @@ impl Fake {
     }
 
     fn change(&self, id: VmId, change: impl FnOnce(&mut Machine)) {
-        if let Some(made) = self.lock().world.machines.get_mut(&id) {
+        let mut inner = self.lock();
+        if let Some(made) = inner.world.machines.get_mut(&id) {
             made.work = None;
             change(&mut made.machine);
         }
+        inner.world.hang_up();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -275,6 +280,7 @@ impl Driver for Fake {
         inner.reread()?;
         let Inner { world, script, .. } = &mut *inner;
         if world.settle(script, now) == Changed::Yes {
+            world.hang_up();
             inner.save()?;
         }
         let machines = inner.world.machines.values();
@@ -290,6 +296,7 @@ impl Driver for Fake {
         inner.reread()?;
         let Inner { world, script, .. } = &mut *inner;
         world.settle(script, now);
+        world.hang_up();
         let begun = world.begin(script, step, disk, now);
         inner.save()?;
         begun
@@ -315,5 +322,13 @@ impl Driver for Fake {
             None => intent.tombstone.then_some((*id, intent.generation)),
         };
         meant.iter().filter_map(is).collect()
+    }
+
+    fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        self.open_console(id)
+    }
+
+    fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        Ok(self.lock().world.made(id)?.line.log())
     }
 }

@@ -9,12 +9,13 @@ use renkei_types::tree_hash::hash_whole;
 use renkei_types::vm::Power;
 use serde::{Deserialize, Serialize};
 
+use super::console::Line;
 use super::script::{Does, Rule, Script, Trouble};
 use crate::machine::{Doing, Form, Machine, Record, StepFault};
 use crate::step::{Act, Verb};
 
 /// See the module.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct World {
     pub machines: BTreeMap<VmId, Made>,
     /// What was written into images.
@@ -29,12 +30,15 @@ pub(super) struct World {
 }
 
 /// A machine that only pretends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Made {
     pub machine: Machine,
     /// What is on its first disk.
     pub disk: String,
     pub work: Option<Work>,
+    /// Its serial console.
+    #[serde(default)]
+    pub line: Line,
 }
 
 /// The step that is under way.
@@ -121,7 +125,12 @@ impl World {
                 made.disk = work.disk;
             }
             Act::Label(record) => machine.record = record,
-            Act::Start | Act::Resume | Act::Reboot | Act::Reset => machine.run(),
+            Act::Start | Act::Reboot | Act::Reset => {
+                machine.run();
+                made.line
+                    .say(format!("{} has started\r\n", machine.record.name).as_bytes());
+            }
+            Act::Resume => machine.run(),
             Act::Shutdown | Act::PowerOff => machine.stop(Power::Off),
             Act::Suspend => machine.stop(Power::Suspended),
             Act::Reconfigure(form) => machine.form = form,
