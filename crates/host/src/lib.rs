@@ -1,13 +1,14 @@
 //! What makes machines and networks so on a host: the only crate that changes the computer it runs on.
 //!
-//! [`Driver`] shows what there is ([`Machine`]), begins one [`Step`] at a time, and opens consoles ([`Console`]); none of it waits. What should be done next is not
-//! decided here but in `renkei-site`. [`fake::Fake`] only pretends, keeps its machines in memory or in a file, and misbehaves as it
-//! is told; [`contract`] is what every driver has to pass, the fake one first. [`images::Images`] holds what machines' disks are made
-//! from.
+//! [`Driver`] shows what there is ([`Machine`]), begins one [`Step`] at a time, and opens consoles ([`Console`]); none of it waits.
+//! What should be done next is not decided here but in `renkei-site`. [`fake::Fake`] only pretends, keeps its machines in memory or
+//! in a file, and misbehaves as it is told; [`contract`] is what every driver has to pass, the fake one first. [`images::Images`] holds
+//! what machines' disks are made from, [`network::Network`] what their adapters are plugged into.
 
 pub mod contract;
 pub mod fake;
 pub mod images;
+pub mod network;
 
 mod console;
 mod driver;

@@ -7,6 +7,7 @@
 pub mod fault;
 pub mod fuzz;
 pub mod keys;
+pub mod namespace;
 pub mod port;
 pub mod postgres;
 pub mod process;
@@ -20,6 +21,7 @@ pub mod wait;
 pub mod wan;
 
 pub use fault::{FaultServer, fault_server_path};
+pub use namespace::Namespace;
 pub use postgres::Postgres;
 pub use proxy::TcpProxy;
 pub use renkei::Renkei;
@@ -33,6 +35,7 @@ pub const PACKAGES: &[&str] = &[
     "openssh-client",
     "openssh-sftp-server",
     "iproute2",
+    "nftables",
     "util-linux",
     "iperf3",
     "b3sum",

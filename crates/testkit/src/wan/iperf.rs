@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
-use super::namespace::Namespace;
+use crate::namespace::Namespace;
 use crate::process::{kill_family, run, spawn_tied};
 use crate::wait;
 

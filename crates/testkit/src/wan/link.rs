@@ -13,8 +13,8 @@ use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::frame::{HEADER, LONGEST, Layout};
-use super::namespace::Namespace;
 use super::tun;
+use crate::namespace::Namespace;
 use crate::seed::Rng;
 
 /// What both directions are like.

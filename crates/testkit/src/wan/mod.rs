@@ -12,7 +12,6 @@
 mod frame;
 mod iperf;
 mod link;
-mod namespace;
 mod tun;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,10 +24,9 @@ use anyhow::{Context, Result, bail, ensure};
 pub use iperf::Direction;
 pub use link::{Counters, Traffic};
 
-use crate::process::run;
+use crate::namespace::{self, Namespace};
 use crate::sshd::Sshd;
 use link::{Link, Shape};
-use namespace::Namespace;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 90, 0, 1);
 const FAR_END: Ipv4Addr = Ipv4Addr::new(10, 90, 0, 2);
@@ -277,11 +275,7 @@ pub fn congestion_controls() -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-fn ip(words: &[&str]) -> Result<()> {
-    run(Command::new("ip").args(words)).map(drop)
-}
-
-fn check_congestion(name: &str) -> Result<()> {
+pub(crate) fn check_congestion(name: &str) -> Result<()> {
     let offered = congestion_controls();
     if !offered.iter().any(|known| known == name) {
         bail!("no congestion control `{name}` here; there is {}", offered.join(", "));

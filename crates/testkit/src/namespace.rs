@@ -1,4 +1,4 @@
-//! A named network namespace of this process.
+//! Named network namespaces of this process: each test has its own, and nothing outside them changes.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -11,8 +11,8 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{check_congestion, ip};
-use crate::process::{is_alive, signal};
+use crate::process::{is_alive, run, signal};
+use crate::wan::check_congestion;
 
 /// Where iproute2 keeps them (ip-netns(8)).
 const FOLDER: &str = "/run/netns";
@@ -20,28 +20,39 @@ const PREFIX: &str = "renkei-";
 
 /// A network namespace; removed when dropped, with the processes left in it.
 #[derive(Debug)]
-pub(super) struct Namespace {
+pub struct Namespace {
     name: String,
 }
 
 impl Namespace {
     /// Makes one whose name contains this process's number, so that it can be told from others' and from leftovers.
-    pub(super) fn create(role: &str) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}-{count}-{role}", std::process::id());
-        ip(&["netns", "add", &name])?;
-        let namespace = Self { name };
+    pub fn create(role: &str) -> Result<Self> {
+        let namespace = Self::reserve(role);
+        ip(&["netns", "add", &namespace.name])?;
         namespace.ip(&["link", "set", "lo", "up"])?;
         Ok(namespace)
     }
 
-    fn path(&self) -> PathBuf {
+    /// Only the name, for what makes the namespace by itself; it is removed all the same.
+    pub fn reserve(role: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{count}-{role}", std::process::id());
+        Self { name }
+    }
+
+    /// As `ip netns` shows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file that leads into it.
+    pub fn path(&self) -> PathBuf {
         Path::new(FOLDER).join(&self.name)
     }
 
     /// Words that start a program in it. `nsenter` and not `ip netns exec`: the latter also mounts another /sys.
-    pub(super) fn launcher(&self) -> Vec<String> {
+    pub fn launcher(&self) -> Vec<String> {
         vec![
             "nsenter".to_owned(),
             format!("--net={}", self.path().display()),
@@ -49,7 +60,8 @@ impl Namespace {
         ]
     }
 
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// A program that will run in it.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net={}", self.path().display()))
@@ -59,14 +71,14 @@ impl Namespace {
     }
 
     /// Runs `ip` on it.
-    pub(super) fn ip(&self, words: &[&str]) -> Result<()> {
+    pub fn ip(&self, words: &[&str]) -> Result<()> {
         let mut all = vec!["-n", &self.name];
         all.extend(words);
         ip(&all)
     }
 
     /// Calls `work` on a thread of its own that is in the namespace; descriptors made there stay bound to it.
-    pub(super) fn inside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    pub fn inside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let file = std::fs::File::open(self.path()).with_context(|| format!("no namespace `{}`", self.name))?;
         let thread = std::thread::spawn(move || {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
@@ -77,7 +89,7 @@ impl Namespace {
             .map_err(|_| anyhow!("the work in namespace `{}` panicked", self.name))?
     }
 
-    pub(super) fn set_congestion(&self, name: &str) -> Result<()> {
+    pub(crate) fn set_congestion(&self, name: &str) -> Result<()> {
         check_congestion(name)?;
         let value = name.to_owned();
         self.inside(move || Ok(std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", value)?))
@@ -85,7 +97,7 @@ impl Namespace {
     }
 
     /// Joins two namespaces by a pair of virtual Ethernet devices, as fast as the machine.
-    pub(super) fn join_directly(&self, own: Ipv4Addr, other: &Namespace, its: Ipv4Addr) -> Result<()> {
+    pub(crate) fn join_directly(&self, own: Ipv4Addr, other: &Namespace, its: Ipv4Addr) -> Result<()> {
         ip(&[
             "link",
             "add",
@@ -126,7 +138,7 @@ impl Drop for Namespace {
 }
 
 /// Removes namespaces of test processes that were killed.
-pub(super) fn remove_left_behind() {
+pub fn remove_left_behind() {
     let Ok(entries) = std::fs::read_dir(FOLDER) else { return };
     for name in entries
         .flatten()
@@ -140,4 +152,9 @@ pub(super) fn remove_left_behind() {
             let _ = ip(&["netns", "del", &name]);
         }
     }
+}
+
+/// Runs `ip` in our own namespace.
+pub fn ip(words: &[&str]) -> Result<()> {
+    run(Command::new("ip").args(words)).map(drop)
 }
