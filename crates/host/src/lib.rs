@@ -10,12 +10,15 @@ pub mod fake;
 pub mod images;
 pub mod network;
 
+mod allowed;
 mod console;
 mod driver;
 mod machine;
 mod step;
+mod whole;
 
 pub use console::{Console, LONGEST_LOG};
 pub use driver::{Driver, DriverError};
 pub use machine::{Doing, Form, Lasting, Machine, Record, StepFault};
 pub use step::{Act, Step, Verb};
+pub use whole::write_whole;

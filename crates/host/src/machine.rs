@@ -120,3 +120,21 @@ impl Form {
         }
     }
 }
+
+impl Machine {
+    /// One of which nothing is there yet.
+    pub(crate) fn blank(intent: &MachineIntent) -> Self {
+        Self {
+            id: intent.id,
+            record: Record::of(intent),
+            whole: false,
+            power: Power::Off,
+            halted: false,
+            form: Form::of(intent),
+            doing: None,
+            fault: None,
+            addresses: BTreeMap::new(),
+            saved: None,
+        }
+    }
+}

@@ -11,7 +11,7 @@ use rcgen::KeyPair;
 use renkei_types::id::{HostId, SiteId};
 use serde::{Deserialize, Serialize};
 
-use crate::keep::write_whole;
+use renkei_host::write_whole;
 
 /// The key.
 const KEY: &str = "host.key";

@@ -1,12 +1,11 @@
 //! What an agent has to remember: what it was told, and what it has done about it that must not be done twice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use renkei_host::write_whole;
 use renkei_types::agent::{Held, MachineIntent, Part, SegmentIntent};
 use renkei_types::id::{ImageId, SegmentId, VmId};
 use renkei_types::operation::Generation;
@@ -145,28 +144,6 @@ impl Keep for FileKeep {
             source,
         })
     }
-}
-
-/// Puts a file in place of another, whole or not at all, also when the computer loses its power. Only the owner may read it.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // The rename itself has to reach the disk.
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// In memory, for simulated hosts: clones are the same store, which outlives the agent.

@@ -1,12 +1,12 @@
 //! Whether the fake driver begins a step, and for how long.
 
 use jiff::{SignedDuration, Timestamp};
-use renkei_types::vm::Power;
 
 use super::script::{Does, Rule, Script, Trouble};
 use super::world::{Made, Work, World};
+use crate::allowed::{Goes, allowed};
 use crate::driver::DriverError;
-use crate::machine::{Form, Machine, Record};
+use crate::machine::Machine;
 use crate::step::{Act, Step, Verb};
 
 impl World {
@@ -22,7 +22,7 @@ impl World {
                     self.machines.insert(
                         id,
                         Made::of(
-                            blank(&intent),
+                            Machine::blank(&intent),
                             Work {
                                 generation,
                                 disk,
@@ -37,7 +37,7 @@ impl World {
             };
         };
         let name = made.machine.record.name.clone();
-        match allowed(made, &act)? {
+        match allowed(&made.machine, made.work.as_ref().map(|work| work.act.verb()), &act)? {
             Goes::Already => {
                 if let Some(made) = self.machines.get_mut(&id) {
                     made.machine.fault = None;
@@ -126,74 +126,6 @@ impl How {
             fails: self.fails,
             disk: String::new(),
         }
-    }
-}
-
-enum Goes {
-    Already,
-    Now,
-}
-
-/// What can be done with a machine as it is.
-fn allowed(made: &Made, act: &Act) -> Result<Goes, DriverError> {
-    let Machine { id, power, whole, .. } = &made.machine;
-    let verb = act.verb();
-    if let Some(work) = &made.work {
-        let under_way = work.act.verb();
-        // A removal that hangs may be begun again.
-        if under_way == verb && verb != Verb::Destroy {
-            return Ok(Goes::Already);
-        }
-        if !verb.interrupts() {
-            return Err(DriverError::transient(format!(
-                "machine {id} is busy: {}",
-                under_way.doing()
-            )));
-        }
-        return Ok(Goes::Now);
-    }
-    let refused = |why: &str| Err(DriverError::permanent(format!("cannot {verb} machine {id}: {why}")));
-    match act {
-        Act::Destroy => Ok(Goes::Now),
-        Act::Abandon => Ok(Goes::Already),
-        Act::Create(_) if *whole => Ok(Goes::Already),
-        Act::Create(_) => Ok(Goes::Now),
-        Act::PowerOff if !whole => Ok(Goes::Already),
-        _ if !whole => refused("its disk is not complete"),
-        Act::Start | Act::Resume if *power == Power::On => Ok(Goes::Already),
-        Act::Start if *power == Power::Suspended => refused("it is suspended: it can be resumed"),
-        Act::Resume if *power == Power::Off => refused("it is off"),
-        Act::Shutdown | Act::PowerOff if *power == Power::Off => Ok(Goes::Already),
-        Act::Suspend if *power == Power::Suspended => Ok(Goes::Already),
-        Act::Shutdown | Act::Reboot | Act::Reset | Act::Suspend if *power != Power::On => refused("it does not run"),
-        Act::Reconfigure(form) if made.machine.form == *form => Ok(Goes::Already),
-        Act::Reconfigure(_) if *power != Power::Off => refused("it is not off"),
-        Act::Reconfigure(form) if shrinks(&made.machine.form, form) => {
-            refused("a disk would become smaller or go away")
-        }
-        Act::Label(record) if made.machine.record == *record => Ok(Goes::Already),
-        Act::Save(image) if made.machine.saved.as_ref().is_some_and(|(saved, _)| saved == image) => Ok(Goes::Already),
-        _ => Ok(Goes::Now),
-    }
-}
-
-fn shrinks(from: &Form, to: &Form) -> bool {
-    let kept = |number, gib| to.disks.iter().any(|disk| disk.number == number && disk.gib >= gib);
-    !from.disks.iter().all(|disk| kept(disk.number, disk.gib))
-}
-
-fn blank(intent: &renkei_types::agent::MachineIntent) -> Machine {
-    Machine {
-        id: intent.id,
-        record: Record::of(intent),
-        whole: false,
-        power: Power::Off,
-        halted: false,
-        form: Form::of(intent),
-        doing: None,
-        fault: None,
-        addresses: Default::default(),
-        saved: None,
     }
 }
 
