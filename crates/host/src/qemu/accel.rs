@@ -1,0 +1,126 @@
+//! What carries a guest's instructions out: KVM where a guest really boots under it, QEMU's own translator otherwise.
+//!
+//! That /dev/kvm is there proves nothing: in some containers and virtual machines guests hang under it. So a small guest, the canary,
+//! is booted once in each start of the computer, and what became of it is written down where a new start forgets it.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::command::Kernel;
+
+/// The word on the kernel's command line at which the small guest only says that it is alive.
+const CANARY: &str = "renkei.canary";
+/// What it says.
+const ALIVE: &[u8] = b"renkei canary: alive";
+/// How long it may take: with KVM it is a second or two.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The device.
+const KVM: &str = "/dev/kvm";
+
+/// What carries a guest's instructions out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// The processor itself.
+    Kvm,
+    /// QEMU's translator: works everywhere, ten times as slow.
+    Tcg,
+}
+
+/// What was found out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Found {
+    pub accel: Accel,
+    /// For people.
+    pub reason: String,
+}
+
+impl Accel {
+    /// QEMU's `-accel`.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg,thread=multi",
+        }
+    }
+
+    /// QEMU's `-cpu`.
+    pub(super) fn processor(self) -> &'static str {
+        match self {
+            Self::Kvm => "host",
+            Self::Tcg => "max",
+        }
+    }
+}
+
+/// Finds it out, by a boot if there is anything to find out, at most 15 seconds.
+pub(super) fn find(canary: &Kernel<'_>, log: &Path) -> Found {
+    let tcg = |reason: String| Found {
+        accel: Accel::Tcg,
+        reason,
+    };
+    if let Err(error) = OpenOptions::new().read(true).write(true).open(KVM) {
+        return tcg(format!("without KVM: {KVM} cannot be opened: {error}"));
+    }
+    match boots(canary, log) {
+        Ok(true) => Found {
+            accel: Accel::Kvm,
+            reason: "with KVM: a guest was seen to boot under it".to_owned(),
+        },
+        Ok(false) => tcg(format!(
+            "without KVM: {KVM} is there, and a guest did not boot under it within {} s",
+            PATIENCE.as_secs()
+        )),
+        Err(error) => tcg(format!("without KVM: whether it works cannot be tried: {error}")),
+    }
+}
+
+fn boots(canary: &Kernel<'_>, log: &Path) -> io::Result<bool> {
+    let file = std::fs::File::create(log)?;
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "256M"])
+        .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
+        .args(["-serial", "stdio", "-kernel"])
+        .arg(&canary.kernel)
+        .args(["-append", &format!("{} {CANARY}", canary.command_line)]);
+    if let Some(initrd) = &canary.initrd {
+        command.arg("-initrd").arg(initrd);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let until = Instant::now() + PATIENCE;
+    let mut alive = false;
+    while !alive && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+        // Ended before it was looked at: what it said counts all the same.
+        let ended = child.try_wait()?.is_some();
+        alive = said(log)?;
+        if ended {
+            break;
+        }
+    }
+    // It is gone, or hangs.
+    let _ = child.kill();
+    child.wait()?;
+    Ok(alive)
+}
+
+fn said(log: &Path) -> io::Result<bool> {
+    let mut text = Vec::new();
+    std::fs::File::open(log)?.read_to_end(&mut text)?;
+    Ok(text.windows(ALIVE.len()).any(|window| window == ALIVE))
+}
+
+/// Where it is written down: gone with the next start of the computer. What it was found out with is in its name.
+pub(super) fn note(kernel: &str) -> PathBuf {
+    Path::new("/run").join(format!("renkei-accel-{}.json", kernel.get(..16).unwrap_or(kernel)))
+}
