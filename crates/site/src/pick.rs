@@ -2,23 +2,45 @@
 
 use std::path::Path;
 
-use renkei_host::fake::Fake;
-use renkei_host::{Driver, DriverError};
+use renkei_host::fake::{Fake, MACHINES};
+use renkei_host::qemu::{self, Qemu};
+use renkei_host::{Driver, DriverError, network};
 use renkei_types::host::Capacity;
+use renkei_types::tree_hash::hash_whole;
 use serde::Deserialize;
 
 use crate::identity::{DataFolder, FolderError};
 
 /// The folder of the fake driver, in the agent's.
 const FAKE: &str = "fake";
+/// The folder of the machines that QEMU runs, in the agent's.
+const QEMU: &str = "qemu";
+/// The folder with what machines are made from, in the agent's.
+pub const IMAGES: &str = "images";
+/// What the driver `qemu` calls, with Debian's package for each.
+const PROGRAMS: [(&str, &str); 9] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("qemu-img", "qemu-utils"),
+    ("xorrisofs", "xorriso"),
+    ("nft", "nftables"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("setsid", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("tee", "coreutils"),
+];
+/// Where root's programs are, whatever the environment says.
+const ALSO: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /// Which driver is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pick {
-    /// The best that this computer and this version can have.
+    /// The best that this computer can have.
     #[default]
     Auto,
+    /// The one that runs QEMU.
+    Qemu,
     /// The one that only pretends.
     Fake,
 }
@@ -32,27 +54,73 @@ pub enum PickError {
     /// It does not start.
     #[error("the driver does not start")]
     Driver(#[from] DriverError),
+    /// QEMU is asked for, and something is missing.
+    #[error("the driver `qemu` cannot run here: {0}")]
+    Missing(String),
 }
 
 /// Gives the driver, over the agent's folder. `memory_percent` is how much memory is declared of what there is.
 ///
 /// # Errors
-/// If its folder cannot be used.
+/// If its folder cannot be used, or if QEMU is asked for and cannot be had.
 pub fn pick(folder: &DataFolder, pick: Pick, memory_percent: u32) -> Result<Box<dyn Driver>, PickError> {
-    let reason = match pick {
-        Pick::Auto => {
-            "machines are only pretended: this version of renkei has no other driver. The one that runs QEMU will be taken by \
-             itself where root and /dev/kvm are"
+    let missing = missing();
+    let reason = match (pick, missing) {
+        (Pick::Auto, None) if folder.path().join(FAKE).join(MACHINES).exists() => {
+            "machines are only pretended: this host has had such ones before; `driver = \"qemu\"` runs real ones"
+                .to_owned()
         }
-        Pick::Fake => {
-            "machines are only pretended: the configuration says `driver = \"fake\"`; `auto` takes the best there is"
+        (Pick::Auto | Pick::Qemu, None) => return qemu(folder, memory_percent),
+        (Pick::Qemu, Some(missing)) => return Err(PickError::Missing(missing)),
+        (Pick::Auto, Some(missing)) => format!("machines are only pretended: {missing}"),
+        (Pick::Fake, _) => {
+            "machines are only pretended: the configuration says so; `auto` takes the best there is".to_owned()
         }
     };
     let own = DataFolder::new(&folder.path().join(FAKE))?;
     let fake = Fake::in_folder(own.path())?;
     Ok(Box::new(
-        fake.because(reason).having(capacity(folder.path(), memory_percent)),
+        fake.because(&reason).having(capacity(folder.path(), memory_percent)),
     ))
+}
+
+fn qemu(folder: &DataFolder, memory_percent: u32) -> Result<Box<dyn Driver>, PickError> {
+    let own = DataFolder::new(&folder.path().join(QEMU))?;
+    Ok(Box::new(Qemu::open(qemu::Settings {
+        folder: own.path().to_owned(),
+        images: folder.path().join(IMAGES),
+        network: network::Settings {
+            namespace: namespace(folder.path()),
+        },
+        capacity: capacity(folder.path(), memory_percent),
+        accel: None,
+    })?))
+}
+
+/// The network namespace of this agent's machines: two agents on one computer have two.
+fn namespace(folder: &Path) -> String {
+    let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let drawn = hash_whole(whole.as_os_str().as_encoded_bytes()).to_string();
+    format!("renkei-{}", drawn.get(..8).unwrap_or(&drawn))
+}
+
+/// What keeps QEMU from being run here, and what would change that.
+fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("only root can make machines' networks: start it as root".to_owned());
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let there = |program: &str| {
+        let folders = path.split(':').chain(ALSO.split(':'));
+        folders.map(Path::new).any(|folder| folder.join(program).is_file())
+    };
+    let mut packages: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !there(program))
+        .map(|(_, package)| *package)
+        .collect();
+    packages.dedup();
+    (!packages.is_empty()).then(|| format!("programs are missing: `apt-get install {}`", packages.join(" ")))
 }
 
 /// What this computer has. What cannot be found out counts as nothing: nothing is placed on what may not be there.
@@ -98,12 +166,18 @@ mod tests {
     fn the_driver_says_why_it_is_the_one() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::new(&folder.path().join("site")).unwrap();
-        for asked in [Pick::Auto, Pick::Fake] {
-            let which = pick(&data, asked, 100).unwrap().which();
-            assert!(
-                which.name == "fake" && which.reason.contains("only pretended"),
-                "{which:?}"
-            );
-        }
+        let which = pick(&data, Pick::Fake, 100).unwrap().which();
+        assert!(
+            which.name == "fake" && which.reason.contains("configuration"),
+            "{which:?}"
+        );
+    }
+
+    #[test]
+    fn agents_with_folders_of_their_own_have_namespaces_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (namespace(&folder.path().join("a")), namespace(&folder.path().join("b")));
+        assert_ne!(one, other);
+        assert_eq!(one, namespace(&folder.path().join("a")));
     }
 }

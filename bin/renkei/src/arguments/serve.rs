@@ -37,12 +37,34 @@ pub struct Serve {
     /// How much memory is declared, per 100 of what the computer has
     #[arg(long, value_name = "PERCENT", requires = "site", hide = true)]
     pub memory_percent: Option<u32>,
+    /// What runs machines
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "DRIVER",
+        requires = "site",
+        hide = true
+    )]
+    pub driver: Driver,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,
     /// Stop when standard input ends
     #[arg(long, hide = true)]
     pub stop_with_stdin: bool,
+}
+
+/// What runs machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// QEMU where it can run, otherwise only pretended machines; why is told at the start
+    #[default]
+    Auto,
+    /// Real machines: needs root and QEMU
+    Qemu,
+    /// Machines that are only pretended
+    Fake,
 }
 
 /// How much is logged.
@@ -68,6 +90,9 @@ pub struct Up {
     /// Where the API listens; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8470")]
     pub listen: SocketAddr,
+    /// What runs machines
+    #[arg(long, value_enum, default_value_t, value_name = "DRIVER")]
+    pub driver: Driver,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,

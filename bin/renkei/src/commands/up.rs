@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 
 use renkei_site::identity::{DataFolder, FolderError};
 use renkei_site::join::{JoinError, Joining};
-use renkei_site::pick::{Pick, PickError, pick};
+use renkei_site::pick::{PickError, pick};
 use renkei_types::name::{Name, NotAName};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
@@ -18,9 +18,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::{INVITED, TAKING_AGENTS};
+use crate::arguments::serve::Driver;
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::{UpSettings, database_in, own_name};
+use crate::settings::{self, UpSettings, database_in, own_name};
 
 /// The agent's folder in the data folder.
 const SITE: &str = "site";
@@ -120,7 +121,7 @@ async fn up(settings: &UpSettings, output: Output) -> Result<(), Failed> {
         tokio::select! {
             line = lines.next_line() => match line {
                 Ok(Some(line)) => {
-                    if let Some(url) = heard(&line, &site, joined, output).await? {
+                    if let Some(url) = heard(&line, (settings, &site), joined, output).await? {
                         let started = Role::start(agent_of(settings, &site, &url));
                         agent = Some(started.map_err(Failed::Start)?);
                     }
@@ -151,7 +152,12 @@ async fn up(settings: &UpSettings, output: Output) -> Result<(), Failed> {
 
 /// The hub has said something: tells people what is for them, joins if this computer is invited, and gives where the agent is to dial
 /// once it can.
-async fn heard(line: &str, site: &DataFolder, joined: bool, output: Output) -> Result<Option<String>, Failed> {
+async fn heard(
+    line: &str,
+    (settings, site): (&UpSettings, &DataFolder),
+    joined: bool,
+    output: Output,
+) -> Result<Option<String>, Failed> {
     if let Some(invited) = line.strip_prefix(INVITED) {
         let (url, token) = invited.split_once(' ').ok_or(Failed::Invitation)?;
         let joining = Joining {
@@ -160,7 +166,7 @@ async fn heard(line: &str, site: &DataFolder, joined: bool, output: Output) -> R
             name: own_name().or_else(|_| Name::try_from(LOCAL.to_owned()))?,
             address: None,
         };
-        let driver = pick(site, Pick::Auto, MEMORY_PERCENT)?;
+        let driver = pick(site, settings::pick(settings.driver), MEMORY_PERCENT)?;
         let joined = renkei_site::join::join(site, joining, &*driver).await;
         let identity = joined.map_err(|error| match error {
             refused @ JoinError::Refused(_) => Failed::KnownAlready {
@@ -222,8 +228,18 @@ fn agent_of(settings: &UpSettings, site: &DataFolder, url: &str) -> Command {
         .arg(site.path())
         .args(["--hub", url])
         .args(["--memory-percent", &MEMORY_PERCENT.to_string()])
+        .args(["--driver", word(settings.driver)])
         .args(["--log", settings.log]);
     command
+}
+
+/// As it is typed.
+fn word(driver: Driver) -> &'static str {
+    match driver {
+        Driver::Auto => "auto",
+        Driver::Qemu => "qemu",
+        Driver::Fake => "fake",
+    }
 }
 
 /// This one. If it cannot be said which that is, starting it tells so.

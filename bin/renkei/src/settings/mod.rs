@@ -29,7 +29,7 @@ pub use admin::{AdminSettings, Deed};
 pub use mscp::recalled_checkpoint;
 pub use recall::{Program, Recall, RecallError};
 #[cfg(feature = "hub")]
-pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings, database_in};
+pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings, database_in, pick};
 #[cfg(feature = "hub")]
 pub use site::{JoinSettings, NotToJoin, SiteSettings, own_name};
 pub use usage::UsageError;

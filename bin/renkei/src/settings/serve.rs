@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use renkei_hub::config::{AgentsConfig, DEFAULT_LISTEN, HubConfig};
+use renkei_site::pick::Pick;
 use serde::Deserialize;
 
 use renkei_types::name::Name;
 
 use super::site::{ALL, SiteConfig, SiteSettings};
-use crate::arguments::serve::{Log, Serve, Up};
+use crate::arguments::serve::{Driver, Log, Serve, Up};
 
 /// The folder for root.
 const SYSTEM_DATA: &str = "/var/lib/renkei";
@@ -49,6 +50,8 @@ pub struct UpSettings {
     pub listen: SocketAddr,
     /// What is logged, as it was typed.
     pub log: &'static str,
+    /// What runs machines.
+    pub driver: Driver,
 }
 
 /// Why a file with roles is not understood.
@@ -111,6 +114,7 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
                 ..HubConfig::over(database)
             }),
             site: typed.site.map(|data| SiteConfig {
+                driver: pick(typed.driver),
                 memory_percent: typed.memory_percent.unwrap_or(ALL),
                 ..SiteConfig::in_folder(data)
             }),
@@ -131,11 +135,21 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
     })
 }
 
+/// What is asked for, in the agent's own words.
+pub fn pick(driver: Driver) -> Pick {
+    match driver {
+        Driver::Auto => Pick::Auto,
+        Driver::Qemu => Pick::Qemu,
+        Driver::Fake => Pick::Fake,
+    }
+}
+
 /// The meaning of `renkei up`.
 pub fn up(typed: Up) -> Result<UpSettings, ConfigError> {
     Ok(UpSettings {
         data: data(typed.data)?,
         listen: typed.listen,
+        driver: typed.driver,
         log: word(typed.log),
     })
 }

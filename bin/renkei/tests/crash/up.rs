@@ -9,7 +9,9 @@ use renkei_testkit::wait;
 
 fn up(renkei: &Renkei, data: &Path) -> Running {
     let mut command = renkei.command();
-    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command
+        .args(["up", "--listen", "127.0.0.1:0", "--driver", "fake", "--data"])
+        .arg(data);
     Running::start(command).unwrap()
 }
 

@@ -80,7 +80,11 @@ fn a_computer_joins_once_with_a_token_of_this_hub() {
     assert!(again.stderr.contains("already the host `node-1`"), "{}", again.text());
 
     let config = folder.path().join("site.toml");
-    std::fs::write(&config, format!("[site]\ndata = \"{}\"\n", data.display())).unwrap();
+    std::fs::write(
+        &config,
+        format!("[site]\ndata = \"{}\"\ndriver = \"fake\"\n", data.display()),
+    )
+    .unwrap();
     let mut command = host.command();
     command.arg("serve").arg("--config").arg(&config);
     let agent = Running::start(command).unwrap();

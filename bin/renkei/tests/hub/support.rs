@@ -45,7 +45,7 @@ impl Hub {
         let home = Renkei::built().expect("the binary");
         let mut command = home.command();
         command
-            .args(["up", "--listen", "127.0.0.1:0", "--data"])
+            .args(["up", "--listen", "127.0.0.1:0", "--driver", "fake", "--data"])
             .arg(data.path());
         let fresh = !data.path().join("hub.sqlite").exists();
         let mut up = Running::start(command).expect("it starts");
@@ -90,7 +90,9 @@ impl Hub {
     /// Starts it again, at this address.
     pub fn start_again(&mut self, listen: &str) {
         let mut command = self.home.command();
-        command.args(["up", "--listen", listen, "--data"]).arg(self.data.path());
+        command
+            .args(["up", "--listen", listen, "--driver", "fake", "--data"])
+            .arg(self.data.path());
         let up = Running::start(command).expect("it starts");
         wait::until("the hub to listen again", || up.stdout().contains("listening on ")).expect("it listens");
         self.up = Some(up);

@@ -31,7 +31,7 @@ fn round(renkei: &Path) -> Result<Value> {
     let command = || {
         let mut command = Command::new(renkei);
         command
-            .args(["up", "--listen", &address.to_string(), "--data"])
+            .args(["up", "--driver", "fake", "--listen", &address.to_string(), "--data"])
             .arg(data.path());
         command
     };
