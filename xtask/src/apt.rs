@@ -1,4 +1,4 @@
-//! Installs Debian packages that are missing, and nothing else: no upgrades, no removals, no questions.
+//! Installs Debian packages that are missing, and nothing else: no upgrades, no questions.
 //!
 //! On a system without dpkg it only says what is needed.
 
@@ -9,7 +9,13 @@ use anyhow::{Result, bail};
 use crate::timing::Minutes;
 use crate::tool;
 
+/// How often it is looked again what is missing after something was installed.
+const ROUNDS: usize = 2;
+
 /// Makes sure that every package is installed. Asks the network only when one is missing.
+///
+/// What was asked for is looked at again afterwards: where a package came from backports, installing one of its family from the
+/// stable release can remove it without a word (`qemu-system-x86` of Debian 12 beside `qemu-utils` of its backports).
 pub fn install(packages: &[&str], minutes: &mut Minutes) -> Result<()> {
     if !tool::works("dpkg-query", &["--version"]) {
         bail!(
@@ -17,24 +23,40 @@ pub fn install(packages: &[&str], minutes: &mut Minutes) -> Result<()> {
             packages.join(" ")
         );
     }
-    let missing: Vec<&str> = packages
-        .iter()
-        .copied()
-        .filter(|package| !is_installed(package))
-        .collect();
+    for round in 0..ROUNDS {
+        let missing = missing(packages);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let prefix = privilege(&missing)?;
+        minutes.part("apt", || {
+            println!("installing {}", missing.join(" "));
+            if round == 0 {
+                tool::run(apt_get(prefix).args(["-q", "update"]))?;
+            }
+            tool::run(
+                apt_get(prefix)
+                    .args(["-q", "-y", "--no-install-recommends", "install"])
+                    .args(&missing),
+            )
+        })?;
+    }
+    let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
-    let prefix = privilege(&missing)?;
-    minutes.part("apt", || {
-        println!("installing {}", missing.join(" "));
-        tool::run(apt_get(prefix).args(["-q", "update"]))?;
-        tool::run(
-            apt_get(prefix)
-                .args(["-q", "-y", "--no-install-recommends", "install"])
-                .args(&missing),
-        )
-    })
+    bail!(
+        "these packages do not stay installed beside one another, perhaps because some are from backports: {}",
+        missing.join(" ")
+    );
+}
+
+fn missing<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    packages
+        .iter()
+        .copied()
+        .filter(|package| !is_installed(package))
+        .collect()
 }
 
 fn is_installed(package: &str) -> bool {

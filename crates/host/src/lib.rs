@@ -2,14 +2,16 @@
 //!
 //! [`Driver`] shows what there is ([`Machine`]), begins one [`Step`] at a time, and opens consoles ([`Console`]); none of it waits.
 //! What should be done next is not decided here but in `renkei-site`. [`fake::Fake`] only pretends, keeps its machines in memory or
-//! in a file, and misbehaves as it is told; [`qemu::Qemu`] runs real ones; [`contract`] is what every driver has to pass, the fake one first. [`images::Images`] holds
-//! what machines' disks are made from, [`network::Network`] what their adapters are plugged into.
+//! in a file, and misbehaves as it is told; [`qemu::Qemu`] runs real ones; [`contract`] is what every driver has to pass, the fake one
+//! first. [`images::Images`] holds what machines' disks are made from, [`network::Network`] what their adapters are plugged into;
+//! [`small`] builds a guest.
 
 pub mod contract;
 pub mod fake;
 pub mod images;
 pub mod network;
 pub mod qemu;
+pub mod small;
 
 mod allowed;
 mod console;
