@@ -67,7 +67,7 @@ pub(super) fn find(canary: &Kernel<'_>, log: &Path) -> Found {
     if let Err(error) = OpenOptions::new().read(true).write(true).open(KVM) {
         return tcg(format!("without KVM: {KVM} cannot be opened: {error}"));
     }
-    match boots(canary, log) {
+    match boots(Accel::Kvm, canary, log) {
         Ok(true) => Found {
             accel: Accel::Kvm,
             reason: "with KVM: a guest was seen to boot under it".to_owned(),
@@ -80,11 +80,13 @@ pub(super) fn find(canary: &Kernel<'_>, log: &Path) -> Found {
     }
 }
 
-fn boots(canary: &Kernel<'_>, log: &Path) -> io::Result<bool> {
+/// Whether a guest says that it is alive, on its console, which is written to a file.
+fn boots(accel: Accel, canary: &Kernel<'_>, log: &Path) -> io::Result<bool> {
     let file = std::fs::File::create(log)?;
     let mut command = Command::new("qemu-system-x86_64");
     command
-        .args(["-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "256M"])
+        .args(["-machine", "q35", "-m", "256M"])
+        .args(["-accel", accel.option(), "-cpu", accel.processor()])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
         .args(["-serial", "stdio", "-kernel"])
         .arg(&canary.kernel)
@@ -123,4 +125,29 @@ fn said(log: &Path) -> io::Result<bool> {
 /// Where it is written down: gone with the next start of the computer. What it was found out with is in its name.
 pub(super) fn note(kernel: &str) -> PathBuf {
     Path::new("/run").join(format!("renkei-accel-{}.json", kernel.get(..16).unwrap_or(kernel)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::small;
+
+    /// A real boot, by the translator, which works everywhere: whether KVM does is what nobody knows before.
+    #[test]
+    fn a_canary_is_heard_and_a_guest_that_says_nothing_is_not() {
+        let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp/small");
+        let (images, bundle) = small::cached(&made).unwrap();
+        let boot = bundle.boot.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("canary.log");
+        let canary = |command_line| Kernel {
+            kernel: images.path(&boot.kernel),
+            initrd: boot.initrd.as_ref().map(|digest| images.path(digest)),
+            command_line,
+        };
+        assert!(boots(Accel::Tcg, &canary(&boot.command_line), &log).unwrap());
+        // It ends at once and has nothing to start.
+        let dumb = canary("console=ttyS0 rdinit=/nothing root=/dev/nothing panic=-1");
+        assert!(!boots(Accel::Tcg, &dumb, &log).unwrap());
+    }
 }

@@ -184,3 +184,66 @@ impl Words {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use renkei_types::agent::DiskSource;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn call(wakes: Wakes) -> Vec<String> {
+        let source = DiskSource::Template {
+            name: "t".to_owned(),
+            image: None,
+        };
+        let id = VmId(Uuid::from_u128(1));
+        let form = Form::of(&crate::contract::intent(id, source));
+        let call = Call {
+            id,
+            form: &form,
+            user: Some(2_000_000_000),
+            accel: Accel::Tcg,
+            chipset: CHIPSET,
+            base: Some(PathBuf::from("/images/a,b")),
+            kernel: Some(Kernel {
+                kernel: PathBuf::from("/images/k"),
+                initrd: None,
+                command_line: "console=ttyS0",
+            }),
+            taps: &["tap0".to_owned()],
+            wakes,
+        };
+        call.arguments()
+    }
+
+    fn after<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
+        let at = words.iter().position(|word| word == option)?;
+        words.get(at + 1).map(String::as_str)
+    }
+
+    #[test]
+    fn a_machine_is_called_with_what_it_is_made_of() {
+        let words = call(Wakes::No);
+        assert!(words.contains(&"guest=00000000-0000-0000-0000-000000000001".to_owned()));
+        assert_eq!(after(&words, "-m"), Some("512M"));
+        assert_eq!(after(&words, "-runas"), Some("2000000000:2000000000"));
+        assert_eq!(after(&words, "-append"), Some("console=ttyS0"));
+        assert_eq!(after(&words, "-loadvm"), None);
+        assert_eq!(after(&call(Wakes::Up), "-loadvm"), Some(ASLEEP));
+        let net = words
+            .iter()
+            .any(|word| word == "tap,id=net1,ifname=tap0,script=no,downscript=no");
+        assert!(net, "{words:?}");
+    }
+
+    #[test]
+    fn only_the_first_disk_has_a_base_and_no_path_is_taken_for_an_option() {
+        let words = call(Wakes::No);
+        let disk: Value = serde_json::from_str(after(&words, "-blockdev").unwrap()).unwrap();
+        assert_eq!(disk["backing"]["file"]["filename"], "/images/a,b");
+        assert_eq!(disk["backing"]["read-only"], true);
+        let alone = layered("disk2.qcow2", None);
+        assert!(alone["backing"].is_null() && alone.get("backing").is_some());
+    }
+}
