@@ -77,6 +77,7 @@ pub fn promises<S: Subject>() -> Vec<Promise<S>> {
         a_made_machine_is_off_and_as_it_was_meant,
         a_machine_starts_shuts_down_and_starts_again,
         a_machine_is_powered_off,
+        the_addresses_that_a_guest_uses_are_seen,
         a_reboot_and_a_reset_keep_the_disk,
         a_suspended_machine_goes_on,
         a_machine_is_reconfigured_only_when_off,
@@ -222,6 +223,28 @@ fn a_machine_is_powered_off<S: Subject>(trial: &mut Trial<S>) {
     assert_eq!(off.power, Power::Off, "a machine that was powered off is off");
     assert!(!off.halted, "it did not end by itself");
     assert!(off.addresses.is_empty(), "a machine that is off uses no addresses");
+}
+
+fn the_addresses_that_a_guest_uses_are_seen<S: Subject>(trial: &mut Trial<S>) {
+    trial.create();
+    trial.power(Act::Start);
+    let issued = |intent: &MachineIntent| {
+        let adapters = intent.adapters.iter();
+        adapters
+            .map(|adapter| (adapter.number, adapter.addresses.clone()))
+            .collect()
+    };
+    let meant: BTreeMap<u8, Vec<IpAddr>> = issued(&trial.intent);
+    for _ in 0..PATIENCE {
+        if trial.look().expect("it is there").addresses == meant {
+            trial.power(Act::PowerOff);
+            let off = trial.look().expect("it is there");
+            assert!(off.addresses.is_empty(), "a machine that is off uses no addresses");
+            return;
+        }
+        trial.now = trial.subject.wait();
+    }
+    panic!("the addresses that a guest was issued, and uses, are seen");
 }
 
 fn a_reboot_and_a_reset_keep_the_disk<S: Subject>(trial: &mut Trial<S>) {

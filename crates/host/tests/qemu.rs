@@ -26,6 +26,7 @@ promises![
     a_made_machine_is_off_and_as_it_was_meant,
     a_machine_starts_shuts_down_and_starts_again,
     a_machine_is_powered_off,
+    the_addresses_that_a_guest_uses_are_seen,
     a_reboot_and_a_reset_keep_the_disk,
     a_suspended_machine_goes_on,
     a_machine_is_reconfigured_only_when_off,

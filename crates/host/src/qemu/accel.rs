@@ -3,8 +3,8 @@
 //! That /dev/kvm is there proves nothing: in some containers and virtual machines guests hang under it. So a small guest, the canary,
 //! is booted once in each start of the computer, and what became of it is written down where a new start forgets it.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::command::Kernel;
+use crate::small;
 
 /// The word on the kernel's command line at which the small guest only says that it is alive.
-const CANARY: &str = "renkei.canary";
+const CANARY: &str = small::CANARY;
 /// What it says.
-const ALIVE: &[u8] = b"renkei canary: alive";
+const ALIVE: &[u8] = small::CANARY_ALIVE.as_bytes();
 /// How long it may take: with KVM it is a second or two.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The device.
@@ -68,21 +69,31 @@ pub(super) fn find(canary: &Kernel<'_>, log: &Path) -> Found {
         return tcg(format!("without KVM: {KVM} cannot be opened: {error}"));
     }
     match boots(Accel::Kvm, canary, log) {
-        Ok(true) => Found {
+        Ok(Canary::Alive) => Found {
             accel: Accel::Kvm,
             reason: "with KVM: a guest was seen to boot under it".to_owned(),
         },
-        Ok(false) => tcg(format!(
+        Ok(Canary::Silent) => tcg(format!(
             "without KVM: {KVM} is there, and a guest did not boot under it within {} s",
             PATIENCE.as_secs()
         )),
+        Ok(Canary::Ended(why)) => tcg(format!("without KVM: {KVM} is there, and QEMU cannot use it: {why}")),
         Err(error) => tcg(format!("without KVM: whether it works cannot be tried: {error}")),
     }
 }
 
-/// Whether a guest says that it is alive, on its console, which is written to a file.
-fn boots(accel: Accel, canary: &Kernel<'_>, log: &Path) -> io::Result<bool> {
-    let file = std::fs::File::create(log)?;
+/// What became of a canary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Canary {
+    Alive,
+    Silent,
+    /// QEMU has ended without a word of the guest, and why, in its own words.
+    Ended(String),
+}
+
+/// Boots a canary, with a log for what is said.
+fn boots(accel: Accel, canary: &Kernel<'_>, log: &Path) -> io::Result<Canary> {
+    let file = File::create(log)?;
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-machine", "q35", "-m", "256M"])
@@ -96,30 +107,36 @@ fn boots(accel: Accel, canary: &Kernel<'_>, log: &Path) -> io::Result<bool> {
     }
     let mut child = command
         .stdin(Stdio::null())
-        .stdout(file)
-        .stderr(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
         .spawn()?;
     let until = Instant::now() + PATIENCE;
-    let mut alive = false;
-    while !alive && Instant::now() < until {
+    let mut ended = false;
+    let mut said = Vec::new();
+    while !ended && !is_alive(&said) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
-        // Ended before it was looked at: what it said counts all the same.
-        let ended = child.try_wait()?.is_some();
-        alive = said(log)?;
-        if ended {
-            break;
-        }
+        // Ended before it is looked at: what it said counts all the same.
+        ended = child.try_wait()?.is_some();
+        said = fs::read(log)?;
     }
     // It is gone, or hangs.
     let _ = child.kill();
     child.wait()?;
-    Ok(alive)
+    Ok(match ended {
+        _ if is_alive(&said) => Canary::Alive,
+        true => Canary::Ended(first_line(&said)),
+        false => Canary::Silent,
+    })
 }
 
-fn said(log: &Path) -> io::Result<bool> {
-    let mut text = Vec::new();
-    std::fs::File::open(log)?.read_to_end(&mut text)?;
-    Ok(text.windows(ALIVE.len()).any(|window| window == ALIVE))
+fn is_alive(said: &[u8]) -> bool {
+    said.windows(ALIVE.len()).any(|window| window == ALIVE)
+}
+
+fn first_line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    line.unwrap_or("it said nothing").to_owned()
 }
 
 /// Where it is written down: gone with the next start of the computer. What it was found out with is in its name.
@@ -130,7 +147,6 @@ pub(super) fn note(kernel: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::small;
 
     /// A real boot, by the translator, which works everywhere: whether KVM does is what nobody knows before.
     #[test]
@@ -145,9 +161,13 @@ mod tests {
             initrd: boot.initrd.as_ref().map(|digest| images.path(digest)),
             command_line,
         };
-        assert!(boots(Accel::Tcg, &canary(&boot.command_line), &log).unwrap());
+        assert_eq!(
+            boots(Accel::Tcg, &canary(&boot.command_line), &log).unwrap(),
+            Canary::Alive
+        );
         // It ends at once and has nothing to start.
         let dumb = canary("console=ttyS0 rdinit=/nothing root=/dev/nothing panic=-1");
-        assert!(!boots(Accel::Tcg, &dumb, &log).unwrap());
+        let ended = boots(Accel::Tcg, &dumb, &log).unwrap();
+        assert!(matches!(ended, Canary::Ended(ref why) if !why.is_empty()), "{ended:?}");
     }
 }
