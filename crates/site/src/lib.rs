@@ -11,6 +11,7 @@ pub mod keep;
 pub mod pick;
 pub mod reconcile;
 pub mod run;
+pub mod template;
 
 mod agent;
 mod dial;

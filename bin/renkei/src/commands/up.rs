@@ -21,10 +21,8 @@ use super::serve::{INVITED, TAKING_AGENTS};
 use crate::arguments::serve::Driver;
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::{self, UpSettings, database_in, own_name};
+use crate::settings::{self, SITE_FOLDER, UpSettings, database_in, own_name};
 
-/// The agent's folder in the data folder.
-const SITE: &str = "site";
 /// The site's name, and the host's if this computer has none.
 const LOCAL: &str = "local";
 /// Machines of a newcomer rarely use all of their memory.
@@ -56,7 +54,7 @@ enum Failed {
     Pick(#[from] PickError),
     #[error("this computer cannot join its own hub")]
     Join(#[from] JoinError),
-    #[error("this computer cannot join its own hub\nhint: if this is a restored database, it knows this computer as a host already: put the folder `{SITE}` of the old data folder to `{}`. docs/recovery.md says what to do if that folder is lost", .folder.display())]
+    #[error("this computer cannot join its own hub\nhint: if this is a restored database, it knows this computer as a host already: put the folder `{SITE_FOLDER}` of the old data folder to `{}`. docs/recovery.md says what to do if that folder is lost", .folder.display())]
     KnownAlready { folder: PathBuf, source: JoinError },
     #[error(transparent)]
     Name(#[from] NotAName),
@@ -104,7 +102,7 @@ async fn up(settings: &UpSettings, output: Output) -> Result<(), Failed> {
         }
         give(&settings.data, user).map_err(folder)?;
     }
-    let site = DataFolder::new(&settings.data.join(SITE))?;
+    let site = DataFolder::new(&settings.data.join(SITE_FOLDER))?;
     let joined = site.joined()?.is_some();
     // Before a child is there: a Ctrl-C in between would leave it alone.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failed::Start)?;

@@ -9,11 +9,13 @@ use renkei_types::join::{JoinToken, NotAJoinToken};
 use renkei_types::name::{Name, NotAName};
 use serde::Deserialize;
 
-use super::serve::{ConfigError, in_data_home};
+use super::serve::{self, ConfigError, in_data_home};
 use crate::arguments::join::Join;
 
 /// The folder for root.
 const SYSTEM_DATA: &str = "/var/lib/renkei-site";
+/// The agent's folder in that of `renkei up`.
+pub const SITE_FOLDER: &str = "site";
 /// The same below the user's data folder.
 const DATA: &str = "renkei-site";
 /// This computer's name, as the kernel knows it (proc(5)).
@@ -96,6 +98,16 @@ pub fn join(typed: Join) -> Result<JoinSettings, NotToJoin> {
             None => in_data_home(DATA)?,
         },
     })
+}
+
+/// Where hosts of this computer keep what is theirs, if nobody has said otherwise: after `renkei join`, and below `renkei up`.
+pub fn host_folders() -> Vec<PathBuf> {
+    let joined = match rustix::process::geteuid().is_root() {
+        true => Ok(system_data()),
+        false => in_data_home(DATA),
+    };
+    let up = serve::data(None).map(|data| data.join(SITE_FOLDER));
+    joined.into_iter().chain(up).collect()
 }
 
 /// This computer's name.

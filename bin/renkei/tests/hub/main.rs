@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod build;
 mod catalog;
 mod follow;
 mod host;

@@ -1,6 +1,8 @@
 //! `renkei template`.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 use renkei_types::name::Name;
 
 use super::amount::{Disk, Memory};
@@ -23,6 +25,32 @@ pub enum Verb {
     Publish(Publish),
     /// Let only the project see one that its image belongs to
     Unpublish(Publish),
+    /// Build one on this computer, for the machines of its host
+    Build(Build),
+}
+
+/// What can be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Built {
+    /// A very small Linux that boots in seconds, from Debian's packages: `renkei-small`
+    Small,
+}
+
+/// `renkei template build`.
+#[derive(Clone, Debug, Args)]
+pub struct Build {
+    /// What
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: Built,
+    /// The image folder that it is put into [default: that of this computer's host]
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    pub images: Option<PathBuf>,
+    /// The host is the one of `renkei up --data DIR`
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Do not make it known to the hub
+    #[arg(long)]
+    pub no_register: bool,
 }
 
 /// `renkei template list`.

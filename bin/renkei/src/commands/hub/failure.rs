@@ -8,6 +8,7 @@ use renkei_types::problem::{Problem, ProblemKind};
 use serde_json::{Value, json};
 
 use super::profile::ProfileError;
+use super::template::NotBuilt;
 use crate::exit;
 use crate::settings::hub::HubUrl;
 
@@ -156,6 +157,9 @@ pub enum Failure {
     /// The hub says that something failed; what it is has been printed.
     #[error("{0}")]
     Ended(String),
+    /// A template was not built.
+    #[error(transparent)]
+    NotBuilt(#[from] NotBuilt),
     /// The file that remembers sessions.
     #[error(transparent)]
     Profile(#[from] ProfileError),

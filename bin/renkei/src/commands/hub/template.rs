@@ -1,5 +1,7 @@
 //! `renkei template`.
 
+mod build;
+
 use renkei_types::id::{ImageId, ProjectId};
 use renkei_types::template::{NewTemplate, Template, TemplateFacts, TemplatePatch};
 
@@ -9,6 +11,9 @@ use super::names::{Mention, Names};
 use super::noun::{Deed, Noun};
 use super::resolve::Collection::{self, Images, Projects};
 use super::{Hub, table};
+
+pub use build::NotBuilt;
+
 use crate::arguments::hub::amount::{Disk, Memory};
 use crate::arguments::hub::template::{self, Facts, Verb};
 
@@ -94,6 +99,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             let done = "unpublished";
             hub.carry_out::<Template>(&Deed { change, done }).await
         }
+        Verb::Build(build) => self::build::build(hub, &build).await,
     }
 }
 
