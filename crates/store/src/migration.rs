@@ -26,6 +26,11 @@ pub const ALL: &[Migration] = &[
         up: include_str!("schema/0002.up.sql"),
         down: include_str!("schema/0002.down.sql"),
     },
+    Migration {
+        schema: 3,
+        up: include_str!("schema/0003.up.sql"),
+        down: include_str!("schema/0003.down.sql"),
+    },
 ];
 
 /// Where a database stands.

@@ -17,10 +17,11 @@ use crate::host::Capacity;
 use crate::id::{AclId, DnatId, HostId, ImageId, ProjectId, SegmentId, VmId};
 use crate::network::{Mac, Range};
 use crate::operation::Generation;
+use crate::stream::Stream;
 use crate::vm::{Disk, Fault, Power, Stop};
 
-/// The version of what is in this file. A hub speaks with agents of this version and of the one before.
-pub const VERSION: u16 = 1;
+/// The version of what is in this file. A hub speaks with agents of this version and of the one before. 2 brought [`FromHub::Stream`].
+pub const VERSION: u16 = 2;
 /// The oldest version that we speak.
 pub const OLDEST: u16 = 1;
 /// The largest frame, bytes. What is larger comes in pages.
@@ -108,6 +109,8 @@ pub enum FromHub {
         /// The report's number.
         report: u64,
     },
+    /// The agent is to dial one more connection. Only to agents that speak version 2 or a later one.
+    Stream(Stream),
     /// The connection ends, and why.
     Closed {
         /// For people.

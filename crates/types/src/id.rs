@@ -66,6 +66,8 @@ ids! {
     PresetId "preset";
     /// Of a segment.
     SegmentId "segment";
+    /// Of a stream.
+    StreamId "stream";
     /// Of a lease.
     LeaseId "lease";
     /// Of a rule of what may enter a segment.

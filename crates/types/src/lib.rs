@@ -69,6 +69,8 @@ pub mod segment;
 #[cfg(feature = "api")]
 pub mod site;
 #[cfg(feature = "api")]
+pub mod stream;
+#[cfg(feature = "api")]
 pub mod template;
 #[cfg(feature = "api")]
 pub mod token;

@@ -21,6 +21,9 @@ pub struct Contact {
     /// The hub that holds the connection; nobody when it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<Uuid>,
+    /// The version of the protocol that the agent speaks.
+    #[serde(default = "first")]
+    pub speaks: u16,
     /// When the connection was made.
     pub since: Timestamp,
     /// When the agent was last heard, at most some seconds ago while it is connected.
@@ -55,6 +58,11 @@ pub struct Holding {
     pub machines: BTreeMap<VmId, MachineSeen>,
     /// Its networks, with the generation that is so.
     pub segments: BTreeMap<SegmentId, Generation>,
+}
+
+/// What agents spoke before it was written down.
+fn first() -> u16 {
+    1
 }
 
 impl Noun for Contact {

@@ -31,6 +31,7 @@ pub mod quota;
 pub mod segment;
 pub mod signing_key;
 pub mod site;
+pub mod stream;
 pub mod template;
 pub mod token;
 pub mod user;
@@ -153,6 +154,7 @@ mod tests {
         well_formed::<manifest::Manifest>();
         well_formed::<renkei_types::preset::Preset>();
         well_formed::<renkei_types::segment::Segment>();
+        well_formed::<stream::StreamRow>();
         well_formed::<renkei_types::template::Template>();
         well_formed::<vm::VmRow>();
     }

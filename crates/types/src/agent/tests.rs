@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::*;
+use crate::id::StreamId;
 use crate::network::{Ports, Protocol};
+use crate::stream::Of;
 
 fn time() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -191,6 +193,12 @@ fn from_hub() -> Vec<FromHub> {
             last: true,
         }),
         FromHub::Heard { report: 12 },
+        FromHub::Stream(Stream {
+            id: StreamId(Uuid::from_u128(8)),
+            of: Of::Console(vm()),
+            here: true,
+            at: vec!["https://192.0.2.7:8471".to_owned()],
+        }),
         FromHub::Closed {
             why: "another one took its place".to_owned(),
         },
@@ -230,7 +238,8 @@ fn every_kind_of_frame_is_said() {
         FromHub::Welcome { .. } => 0,
         FromHub::Manifest(_) => 1,
         FromHub::Heard { .. } => 2,
-        FromHub::Closed { .. } => 3,
+        FromHub::Stream(_) => 3,
+        FromHub::Closed { .. } => 4,
     };
-    assert_eq!(from_hub().iter().map(kind).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(from_hub().iter().map(kind).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
