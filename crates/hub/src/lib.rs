@@ -17,6 +17,7 @@ pub mod metrics;
 mod problem;
 pub mod schema;
 mod serve;
+mod streams;
 mod tls;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub struct Hub {
     /// Drawn at each start: who holds an agent's connection.
     pub id: Uuid,
     agents: Arc<agents::Watch>,
+    streams: Arc<streams::Streams>,
     stop: Arc<watch::Sender<bool>>,
     foreign: Arc<watch::Sender<Option<Foreign>>>,
 }
@@ -63,6 +65,7 @@ impl Hub {
             metrics: Metrics::default(),
             id: Uuid::now_v7(),
             agents: Arc::default(),
+            streams: Arc::default(),
             stop: Arc::new(watch::Sender::new(false)),
             foreign: Arc::new(watch::Sender::new(None)),
         }

@@ -14,6 +14,7 @@ pub mod run;
 pub mod template;
 
 mod agent;
+mod console;
 mod dial;
 mod fruitless;
 mod tls;

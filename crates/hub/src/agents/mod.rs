@@ -54,6 +54,7 @@ impl Agents {
         let authority = authority.map_err(|problem| ServeError::Authority(problem.title))?;
         let tls = tls::acceptor(authority, names(name, address.ip()))?;
         hub.app.agents_at(url.clone());
+        hub.streams.at(found_at(address, config.url.is_some().then_some(&url)));
         Ok(Self {
             address,
             url,
@@ -72,6 +73,7 @@ impl Agents {
         let woken = tokio::spawn(watch(hub.clone()));
         door.serve(crate::api::agents::router(hub.clone()), hub).await;
         hub.agents.emptied().await;
+        hub.streams.emptied().await;
         let _ = woken.await;
     }
 }
@@ -96,6 +98,15 @@ fn name_in(url: &str) -> Result<String, ServeError> {
     }
 }
 
+/// Where agents find this hub and no other, best first: its own address, unless it listens on all, then what it was told, behind which
+/// others may stand too.
+fn found_at(address: SocketAddr, url: Option<&String>) -> Vec<String> {
+    let own = (!address.ip().is_unspecified()).then(|| format!("https://{address}"));
+    let mut at: Vec<String> = own.into_iter().chain(url.cloned()).collect();
+    at.dedup();
+    at
+}
+
 /// The names in the listener's certificate: that of the URL and, for those on this machine, where it listens.
 fn names(name: String, listens: IpAddr) -> Vec<String> {
     let mut names = vec![name];
@@ -112,6 +123,16 @@ fn names(name: String, listens: IpAddr) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hub_is_found_at_its_own_address_first() {
+        let at = |address: &str, url: Option<&str>| found_at(address.parse().unwrap(), url.map(str::to_owned).as_ref());
+        let url = "https://hub.example.org";
+        assert_eq!(at("192.0.2.7:8471", Some(url)), ["https://192.0.2.7:8471", url]);
+        assert_eq!(at("[2001:db8::7]:8471", None), ["https://[2001:db8::7]:8471"]);
+        assert_eq!(at("0.0.0.0:8471", Some(url)), [url]);
+        assert!(at("[::]:8471", None).is_empty());
+    }
 
     #[test]
     fn a_url_names_who_is_certified() {

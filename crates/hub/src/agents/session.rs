@@ -41,7 +41,11 @@ pub(crate) async fn run(mut socket: WebSocket, hub: Hub, host: HostId) {
                     }
                 }
             }
-            () = place.bell.notified() => link.tick(&hub.app, hub.app.now()).await,
+            () = place.bell.notified() => {
+                let mut frames: Vec<FromHub> = place.asked().into_iter().filter_map(|asked| link.ask(asked)).collect();
+                frames.append(&mut link.tick(&hub.app, hub.app.now()).await);
+                frames
+            }
             () = wanted(&hub.app, link.due()) => link.tick(&hub.app, hub.app.now()).await,
             _ = ping.tick() => {
                 if heard.elapsed() >= DEAD || (!known && connected.elapsed() >= DEAD) {

@@ -1,14 +1,16 @@
-//! Who is woken when something has changed: only those whose manifest or site did. One look for all links of a hub, after a few
-//! commits together, in place of one for each link after each commit.
+//! Who is woken when something has changed: only those whose manifest or site did, or of whose agent a stream is wanted. One look for
+//! all links of a hub, after a few commits together, in place of one for each link after each commit.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use renkei_store::noun::manifest::Manifest;
+use renkei_store::noun::stream::StreamRow;
 use renkei_store::{Noun, StateError};
 use renkei_types::id::{HostId, SiteId};
 use renkei_types::site::Site;
+use renkei_types::stream::Stream;
 use tokio::sync::{Notify, watch as value};
 use uuid::Uuid;
 
@@ -32,6 +34,8 @@ pub(crate) struct Watch {
 struct Watched {
     host: HostId,
     site: Option<SiteId>,
+    /// What is wanted of its agent and was not said yet.
+    asked: Vec<Stream>,
     bell: Arc<Notify>,
 }
 
@@ -50,6 +54,7 @@ impl Watch {
         let watched = Watched {
             host,
             site: None,
+            asked: Vec::new(),
             bell: bell.clone(),
         };
         self.links().insert(id, watched);
@@ -73,6 +78,22 @@ impl Watch {
         }
     }
 
+    /// Says what is wanted of the agents that are connected here.
+    fn ask(&self, hub: Uuid, wanted: Vec<StreamRow>) {
+        let mut links = self.links();
+        for row in wanted {
+            for link in links.values_mut().filter(|link| link.host == row.host) {
+                link.asked.push(Stream {
+                    id: row.id,
+                    of: row.of,
+                    here: row.hub == hub,
+                    at: row.at.clone(),
+                });
+                link.bell.notify_one();
+            }
+        }
+    }
+
     fn links(&self) -> MutexGuard<'_, HashMap<Uuid, Watched>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,6 +111,13 @@ impl Place {
             link.site = Some(site);
         }
     }
+
+    /// What is wanted of its agent.
+    pub fn asked(&self) -> Vec<Stream> {
+        let mut links = self.watch.links();
+        let asked = links.get_mut(&self.id).map(|link| std::mem::take(&mut link.asked));
+        asked.unwrap_or_default()
+    }
 }
 
 impl Drop for Place {
@@ -103,6 +131,7 @@ impl Drop for Place {
 pub(crate) async fn watch(hub: Hub) {
     let mut changes = hub.app.store.state.changes();
     let mut known = HashMap::new();
+    let mut streams = HashSet::new();
     loop {
         let change = async {
             // Without a sender there is only the time.
@@ -121,10 +150,13 @@ pub(crate) async fn watch(hub: Hub) {
         let changed = async {
             let mut changed = changed::<Manifest>(&hub, &mut known).await?;
             changed.extend(self::changed::<Site>(&hub, &mut known).await?);
-            Ok::<_, StateError>(changed)
+            Ok::<_, StateError>((changed, wanted(&hub, &mut streams).await?))
         };
         match changed.await {
-            Ok(changed) => hub.agents.wake(&changed),
+            Ok((changed, wanted)) => {
+                hub.agents.wake(&changed);
+                hub.agents.ask(hub.id, wanted);
+            }
             Err(error) => tracing::debug!(
                 error = crate::problem::chain(&error),
                 "manifests cannot be looked at now"
@@ -132,6 +164,21 @@ pub(crate) async fn watch(hub: Hub) {
         }
         tokio::time::sleep(TOGETHER).await;
     }
+}
+
+/// Streams that are wanted since the last look.
+async fn wanted(hub: &Hub, known: &mut HashSet<Uuid>) -> Result<Vec<StreamRow>, StateError> {
+    let all = hub.app.store.state.versions::<StreamRow>().await?;
+    let all: HashSet<Uuid> = all.into_iter().map(|(id, _)| id).collect();
+    let fresh: Vec<Uuid> = all.difference(known).copied().collect();
+    let rows = match fresh.is_empty() {
+        true => Vec::new(),
+        false => hub.app.store.state.some::<StreamRow>(&fresh).await?,
+    };
+    *known = all;
+    let now = hub.app.now();
+    let wanted = rows.into_iter().map(|row| row.value);
+    Ok(wanted.filter(|row| row.expires > now).collect())
 }
 
 /// The ids of rows that have another version than at the last look.

@@ -202,7 +202,8 @@ async fn asked(parts: &Parts, hub: &Hub) -> Result<Asked, Failure> {
     })
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The secret that is shown.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(crate::problem::unauthenticated("this needs a token"));
     };

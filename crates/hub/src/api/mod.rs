@@ -5,6 +5,7 @@ mod acl;
 pub(crate) mod agents;
 mod answer;
 mod asking;
+mod console;
 mod dnat;
 mod docs;
 mod event;
@@ -137,6 +138,8 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(vm::suspend))
         .routes(routes!(vm::resume))
         .routes(routes!(vm::freeze, vm::thaw))
+        .routes(routes!(console::open))
+        .routes(routes!(console::log))
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
         .routes(routes!(event::head))

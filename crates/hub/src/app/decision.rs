@@ -11,6 +11,7 @@ use renkei_types::host::Host;
 use renkei_types::id::VmId;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::quota::Amounts;
+use renkei_types::vm::Vm;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -126,6 +127,23 @@ impl Draft {
             project: Some(seen.project),
             organization: None,
             before: Some(before),
+            after: None,
+        });
+    }
+
+    /// The console of a machine is opened, by which nothing of its row changes.
+    pub(super) fn console(&mut self, vm: &Vm) {
+        self.events.push(Event {
+            id: 0,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            by: renkei_types::event::Doer::default(),
+            action: format!("{}:console", VmId::NOUN),
+            noun: VmId::NOUN.to_owned(),
+            object: vm.id.0,
+            object_name: vm.name.to_string(),
+            project: Some(vm.project),
+            organization: None,
+            before: None,
             after: None,
         });
     }

@@ -1,5 +1,5 @@
 //! Removes what is over: tokens some time after their end, answers kept for `Idempotency-Key` after a day, counts of failed
-//! sign-ins that say nothing any more, manifests that were issued long ago.
+//! sign-ins that say nothing any more, streams that came or did not, manifests that were issued long ago.
 //!
 //! That a manifest was issued has to be known as long as an agent may come with it. An agent holds what it has last confirmed, or a
 //! later one; but a host may be set back as well, by a snapshot or a backup of its disk, and then comes with one that it held long
@@ -15,6 +15,7 @@ use renkei_store::noun::attempt::Attempt;
 use renkei_store::noun::contact::Contact;
 use renkei_store::noun::idempotency::Idempotency;
 use renkei_store::noun::manifest::Issued;
+use renkei_store::noun::stream::StreamRow;
 use renkei_store::noun::token::Credential;
 use renkei_store::{Batch, CommitError, Noun, Stored};
 use renkei_types::id::HostId;
@@ -42,6 +43,7 @@ pub struct Swept(BTreeMap<HostId, u64>);
 pub async fn run(app: &App, swept: &mut Swept, now: Timestamp) -> Result<(), Problem> {
     swept.issued(app).await?;
     sweep::<Idempotency>(app, |answer| answer.created + ANSWERS <= now).await?;
+    sweep::<StreamRow>(app, |stream| stream.expires <= now).await?;
     sweep::<Credential>(app, |credential| credential.token.expires + TOKENS <= now).await?;
     sweep::<Attempt>(app, |attempt| {
         let failures = serde_json::from_value::<Failures>(attempt.failures.clone());
@@ -117,6 +119,7 @@ mod tests {
             host,
             site: SiteId(Uuid::nil()),
             hub: None,
+            speaks: 1,
             since: Timestamp::UNIX_EPOCH,
             heard: Timestamp::UNIX_EPOCH,
             held: held(1500),

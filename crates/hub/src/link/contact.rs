@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use renkei_store::noun::contact::{Contact, Holding};
 use renkei_store::{Batch, CommitError, Stored};
-use renkei_types::agent::{Hello, MachineIntent, MachineSeen, Report};
+use renkei_types::agent::{Hello, MachineIntent, MachineSeen, OLDEST, Report};
 use renkei_types::id::{HostId, SiteId};
 use uuid::Uuid;
 
@@ -193,6 +193,7 @@ fn blank(host: HostId, site: SiteId) -> Contact {
         host,
         site,
         hub: None,
+        speaks: OLDEST,
         since: Timestamp::UNIX_EPOCH,
         heard: Timestamp::UNIX_EPOCH,
         held: Default::default(),

@@ -43,6 +43,7 @@ pub(super) async fn greet(
         return Err(Ended::because(why));
     }
     let mut card = Card::new((hub, host), hello, now);
+    card.value.speaks = version;
     for _ in 0..TRIES {
         let rows = async {
             let row = app.get::<Host>(HostId::NOUN, host.0).await?;

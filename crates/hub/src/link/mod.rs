@@ -29,6 +29,7 @@ use renkei_types::agent::{self, FromAgent, FromHub, Held, Hello, Listing, Machin
 use renkei_types::id::{HostId, SiteId, VmId};
 use renkei_types::problem::Problem;
 use renkei_types::site::Site;
+use renkei_types::stream::{self, Stream};
 use uuid::Uuid;
 
 use self::contact::Card;
@@ -145,6 +146,14 @@ impl Link {
         };
         let told = open.look(app, now).await;
         self.answer(told)
+    }
+
+    /// Asks the agent for a stream, if it knows what that is: whoever waits for one from an older agent was told.
+    pub fn ask(&self, stream: Stream) -> Option<FromHub> {
+        match &self.state {
+            State::Open(open) if open.card.value.speaks >= stream::SINCE => Some(FromHub::Stream(stream)),
+            State::Open(_) | State::New | State::Over(_) => None,
+        }
     }
 
     /// When it wants to be ticked, whatever changes before.

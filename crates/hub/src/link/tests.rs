@@ -9,6 +9,7 @@ use renkei_store::simulation::Faults;
 use renkei_store::{Batch, Store};
 use renkei_types::agent::{self, Driver, Part};
 use renkei_types::host::{Capacity, Host, HostState};
+use renkei_types::id::StreamId;
 use renkei_types::operation::Generation;
 use renkei_types::vm::Power;
 use serde_json::json;
@@ -161,6 +162,7 @@ impl Agent {
                 FromHub::Heard { report } => self.heard = report,
                 FromHub::Closed { why } => self.closed = Some(why),
                 FromHub::Manifest(page) => self.page(page),
+                FromHub::Stream(stream) => panic!("nobody asked for {stream:?}"),
             }
         }
     }
@@ -215,6 +217,28 @@ fn seen(id: VmId, generation: u64, power: Power) -> MachineSeen {
         saved: None,
         known: true,
         record: None,
+    }
+}
+
+#[tokio::test]
+async fn only_agents_that_know_streams_are_asked_for_one() {
+    for speaks in agent::OLDEST..=agent::VERSION {
+        let world = World::new().await;
+        let wanted = Stream {
+            id: StreamId(Uuid::from_u128(1)),
+            of: stream::Of::Log(VmId(Uuid::from_u128(2))),
+            here: true,
+            at: Vec::new(),
+        };
+        let mut link = Link::new(HUB, world.host);
+        assert_eq!(link.ask(wanted.clone()), None, "it has not said hello");
+        let mut hello = world.hello(&Agent::default());
+        hello.versions = (agent::OLDEST, speaks);
+        let welcome = link.frame(&world.app, FromAgent::Hello(hello), at(0)).await;
+        assert!(matches!(welcome[0], FromHub::Welcome { version, .. } if version == speaks));
+        assert_eq!(world.contact().await.value.speaks, speaks);
+        let known = (speaks >= stream::SINCE).then(|| FromHub::Stream(wanted.clone()));
+        assert_eq!(link.ask(wanted), known, "version {speaks}");
     }
 }
 

@@ -44,6 +44,7 @@ pub fn write(world: &World, batch: &mut Batch) {
         host: world.host,
         site: world.site,
         hub: None,
+        speaks: 1,
         since: Timestamp::now(),
         heard: Timestamp::now(),
         held: Held::default(),

@@ -13,8 +13,8 @@ use crate::document::Document;
 use crate::hub::{postgres, run};
 use crate::world::World;
 
-/// What it may not ask: the first ends the token that it shows, the second does not end.
-const LEFT_OUT: [&str; 2] = ["session_delete", "event_stream"];
+/// What it may not ask: the first ends the token that it shows, the second does not end, the others need the agent of a host.
+const LEFT_OUT: [&str; 4] = ["session_delete", "event_stream", "vm_console", "vm_console_log"];
 
 /// What fits the document may still not go with what is there, or be a date that is over.
 /// What does not fit may be refused for another reason first: another version is there, or the thing is frozen.

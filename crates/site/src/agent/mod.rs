@@ -10,7 +10,7 @@ mod session;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use renkei_host::{Driver, Machine, Step};
+use renkei_host::{Console, Driver, DriverError, Machine, Step};
 use renkei_types::agent::{FromAgent, FromHub, Hello, MachineSeen, OLDEST, VERSION};
 use renkei_types::id::{HostId, SegmentId, VmId};
 use renkei_types::operation::Generation;
@@ -146,6 +146,8 @@ impl<D: Driver, K: Keep> Agent<D, K> {
                 self.note(format!("the hub ends the connection: {why}"));
                 Vec::new()
             }
+            // Whoever carries the frames dials.
+            (FromHub::Stream(_), _) => Vec::new(),
             // Late, twice, or before its time.
             (FromHub::Welcome { .. } | FromHub::Manifest(_) | FromHub::Heard { .. }, _) => Vec::new(),
         }
@@ -170,6 +172,22 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             }
         }
         self.tell(now)
+    }
+
+    /// Opens the console of a machine, as its driver does.
+    ///
+    /// # Errors
+    /// If there is no such machine, or it does not run; names it.
+    pub fn console(&mut self, id: VmId) -> Result<Console, DriverError> {
+        self.driver.console(id)
+    }
+
+    /// What a machine said last on its console.
+    ///
+    /// # Errors
+    /// If there is no such machine, or its log cannot be read; names it.
+    pub fn console_log(&mut self, id: VmId) -> Result<Vec<u8>, DriverError> {
+        self.driver.console_log(id)
     }
 
     /// How long to wait before the next tick.

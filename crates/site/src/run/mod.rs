@@ -14,7 +14,9 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until};
 
 use self::wire::{Event, Wire};
+pub(crate) use self::wire::{Socket, dial};
 use crate::agent::{Agent, Who, chain};
+use crate::console::Consoles;
 use crate::dial::{DialError, Target};
 use crate::identity::{DataFolder, FolderError};
 use crate::keep::{FileKeep, KeepError};
@@ -73,6 +75,7 @@ pub async fn run<D: Driver>(settings: Settings, driver: D, stop: impl Future<Out
     let agent = Agent::new(who, driver, FileKeep::new(&settings.folder.agent()))?;
     Ring {
         agent,
+        consoles: Consoles::new(hub.clone()),
         wire: Wire::new(hub),
         known: Vec::new(),
     }
@@ -83,14 +86,27 @@ pub async fn run<D: Driver>(settings: Settings, driver: D, stop: impl Future<Out
 
 /// Where the hub is, and whom to believe there.
 #[derive(Clone, Debug)]
-struct Hub {
+pub(crate) struct Hub {
     target: Target,
-    url: String,
+    /// `wss://HOST:PORT/agent/v1`.
+    pub url: String,
     config: Arc<ClientConfig>,
+}
+
+impl Hub {
+    /// The same hubs, at another address.
+    pub fn at(&self, url: &str) -> Result<Self, DialError> {
+        Ok(Self {
+            target: Target::parse(url, "wss")?,
+            url: url.to_owned(),
+            config: self.config.clone(),
+        })
+    }
 }
 
 struct Ring<D> {
     agent: Agent<D, FileKeep>,
+    consoles: Consoles,
     wire: Wire,
     /// What went wrong at the tick before, and was told.
     known: Vec<String>,
@@ -113,7 +129,7 @@ impl<D: Driver> Ring<D> {
             self.wire.send(&frames).await;
             tick = Instant::now() + Duration::try_from(self.agent.pace()).unwrap_or(Duration::from_secs(1));
         }
-        self.wire.close().await;
+        tokio::join!(self.wire.close(), self.consoles.close());
     }
 
     fn happened(&mut self, event: Event) -> Vec<FromAgent> {
@@ -124,10 +140,17 @@ impl<D: Driver> Ring<D> {
                 self.agent.connected(now)
             }
             Event::Said(frame) => {
-                if let FromHub::Welcome { .. } = *frame {
+                let frame = match *frame {
+                    FromHub::Stream(stream) => {
+                        self.consoles.asked(stream, &mut self.agent);
+                        return Vec::new();
+                    }
+                    frame => frame,
+                };
+                if let FromHub::Welcome { .. } = frame {
                     self.wire.welcomed();
                 }
-                let frames = self.agent.frame(*frame, now);
+                let frames = self.agent.frame(frame, now);
                 self.tell_notes();
                 frames
             }
@@ -150,6 +173,6 @@ impl<D: Driver> Ring<D> {
     }
 }
 
-fn cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
     chain(error)
 }

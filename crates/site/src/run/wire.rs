@@ -26,12 +26,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 type Dialling = Pin<Box<dyn Future<Output = Result<Socket, WireError>> + Send>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-enum WireError {
+pub(crate) enum WireError {
     #[error(transparent)]
     Dial(#[from] DialError),
     #[error("the hub at `{url}` does not take this agent")]
@@ -182,7 +182,8 @@ fn said(text: &str) -> Result<Option<FromHub>, String> {
         .map_err(|error| format!("the hub says what is not understood: {error}"))
 }
 
-async fn dial(hub: Hub) -> Result<Socket, WireError> {
+/// Opens a WebSocket at the hub's address.
+pub(crate) async fn dial(hub: Hub) -> Result<Socket, WireError> {
     let stream = hub.target.dial(hub.config.clone()).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_AT_ONCE)

@@ -16,6 +16,7 @@ use renkei_types::id::{HostId, SiteId};
 use renkei_types::page::Page;
 use renkei_types::problem::{Problem, ProblemKind};
 
+pub(super) use self::status::is_heard;
 use super::list::Paging;
 use super::{App, Asked, Versioned};
 

@@ -49,6 +49,7 @@ async fn host(trial: &Trial, site: SiteId, name: &str) -> HostId {
         host: id,
         site,
         hub: None,
+        speaks: 1,
         since: Timestamp::now(),
         heard: Timestamp::now(),
         held: Held::default(),

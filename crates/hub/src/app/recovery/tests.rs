@@ -294,6 +294,7 @@ async fn listing(trial: &Trial, (site, host): (SiteId, HostId), machines: &[Mach
         host,
         site,
         hub: None,
+        speaks: 1,
         since: SINCE,
         heard: SINCE,
         held: Held {

@@ -7,6 +7,7 @@ pub mod act;
 mod cancel;
 pub mod change;
 pub mod clone;
+pub mod console;
 pub mod deadline;
 mod deploy;
 mod heard;

@@ -78,6 +78,7 @@ pub async fn host(app: &App, number: u128, vcpus: u32) -> HostId {
         host: id,
         site: SITE,
         hub: None,
+        speaks: 1,
         since: at(0),
         heard: at(0),
         held: Held::default(),

@@ -247,6 +247,7 @@ pub async fn host(world: &World) -> HostId {
         host: id,
         site: world.site,
         hub: Some(Uuid::now_v7()),
+        speaks: 1,
         since: now,
         heard: now,
         held: Held::default(),
