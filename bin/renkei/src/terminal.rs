@@ -1,4 +1,5 @@
-//! Leaves the terminal as it was found: a question may be open, with echo off, when the process ends.
+//! Leaves the terminal as it was found: a question may be open, with echo off, when the process ends; or a console, which takes each key
+//! as it is.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd as _;
@@ -28,5 +29,33 @@ impl Terminal {
             // Nothing can be done about a terminal that has gone.
             let _ = tcsetattr(tty.as_fd(), OptionalActions::Now, modes);
         }
+    }
+}
+
+/// Standard input takes each key as it is, until this is dropped.
+#[cfg(feature = "hub")]
+pub struct Raw(Termios);
+
+#[cfg(feature = "hub")]
+impl Raw {
+    /// Nothing, if standard input is no terminal.
+    pub fn enter() -> std::io::Result<Option<Self>> {
+        let input = rustix::stdio::stdin();
+        if !rustix::termios::isatty(input) {
+            return Ok(None);
+        }
+        let before = tcgetattr(input)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(input, OptionalActions::Now, &raw)?;
+        Ok(Some(Self(before)))
+    }
+}
+
+#[cfg(feature = "hub")]
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // Nothing can be done about a terminal that has gone.
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
     }
 }

@@ -27,6 +27,8 @@ pub use screen::Screen;
 #[cfg(feature = "hub")]
 pub use status::Status;
 #[cfg(feature = "hub")]
+#[cfg(feature = "hub")]
+pub use text::safe;
 pub use text::{chain, count, message};
 
 /// The language that is printed.

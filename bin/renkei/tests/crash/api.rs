@@ -153,6 +153,11 @@ impl Api {
         self.hubs[0]
     }
 
+    /// All of them.
+    pub fn hubs(&self) -> &[SocketAddr] {
+        &self.hubs
+    }
+
     /// What it shows.
     pub fn token(&self) -> &str {
         &self.token

@@ -6,6 +6,7 @@
 
 mod api;
 mod at_rest;
+mod console;
 mod faults;
 mod hostile;
 mod kills;

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod build;
 mod catalog;
+mod console;
 mod follow;
 mod host;
 mod mdx;

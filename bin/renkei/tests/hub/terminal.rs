@@ -9,7 +9,7 @@ use renkei_testkit::wait;
 use super::support::{Hub, PASSWORD, Person};
 
 /// A command at a terminal of its own, which shows what is typed unless the command says otherwise.
-struct Typist {
+pub struct Typist {
     running: Running,
     keyboard: PipeWriter,
     /// How much of what stands on the terminal has been answered.
@@ -17,7 +17,7 @@ struct Typist {
 }
 
 impl Typist {
-    fn start(person: &Person, words: &str) -> Self {
+    pub fn start(person: &Person, words: &str) -> Self {
         let line = format!("{} {words}", person.program().display());
         let (reader, keyboard) = std::io::pipe().expect("a pipe");
         let mut command = person.command("script");
@@ -39,7 +39,7 @@ impl Typist {
     }
 
     /// Answers a question once it has been asked: what is typed before is thrown away.
-    fn answer(&mut self, question: &str, answer: &str) {
+    pub fn answer(&mut self, question: &str, answer: &str) {
         let asked = wait::until_some(question, wait::PATIENCE, || {
             let shown = self.running.stdout();
             let asked = shown.get(self.read..)?.find(question)?;
@@ -49,7 +49,7 @@ impl Typist {
         writeln!(self.keyboard, "{answer}").expect("typed");
     }
 
-    fn finish(self) -> Outcome {
+    pub fn finish(self) -> Outcome {
         let outcome = self.running.finish().expect("it ends");
         drop(self.keyboard);
         outcome

@@ -11,7 +11,7 @@ use super::support::{Hub, Person};
 const CAPACITY: &str = r#"{"capacity": {"vcpus": 4, "memory_mib": 8192, "disk_gib": 100, "gpus": 0}}"#;
 
 /// A hub with one host, and its administrator with a project that may have some machines.
-fn lab() -> (Hub, Person) {
+pub fn lab() -> (Hub, Person) {
     let hub = Hub::start_on(CAPACITY);
     let admin = hub.administrator();
     wait_for_agents(&hub.url, 1);
@@ -43,7 +43,7 @@ fn state(admin: &Person, name: &str) -> String {
 }
 
 /// Asks a machine for something, and is back when it is so.
-fn ask(admin: &Person, words: &[&str]) {
+pub fn ask(admin: &Person, words: &[&str]) {
     admin.done(&[&["vm"], words, &["--wait"]].concat());
 }
 

@@ -42,6 +42,8 @@ pub enum Verb {
     Resume(Act),
     /// Make a template of the first disk of one that is off
     Save(Save),
+    /// Sit down at its serial console, or print what it said there last
+    Console(Console),
     /// Destroy one with its disks
     Destroy(Delete<OneOfProject>),
     /// Freeze one: nothing can be asked of it
@@ -207,4 +209,15 @@ pub struct Save {
     /// Whether to do it.
     #[command(flatten)]
     pub planned: Planned,
+}
+
+/// `renkei vm console`.
+#[derive(Clone, Debug, Args)]
+pub struct Console {
+    /// Which.
+    #[command(flatten)]
+    pub one: OneOfProject,
+    /// Print what it said last, at most 64 KiB, and end; also of one that is off
+    #[arg(long)]
+    pub log: bool,
 }

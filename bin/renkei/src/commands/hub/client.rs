@@ -3,13 +3,22 @@
 use std::path::Path;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, USER_AGENT};
+use hyper::http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+};
+use hyper::upgrade::Upgraded;
 use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
 use renkei_types::change::Plan;
 use renkei_types::problem::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use uuid::Uuid;
 
 use super::failure::{Cause, Failure};
@@ -20,6 +29,9 @@ use crate::settings::hub::{HubUrl, Secret};
 const API: &str = "/api/v1";
 /// Entries of a page: as many as the hub gives.
 const PAGE: u32 = renkei_types::page::MAX_LIMIT;
+
+/// A WebSocket to the hub.
+pub type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// A hub, and what is shown to it.
 pub struct Client {
@@ -217,6 +229,51 @@ impl Client {
                 Err(body.map_or_else(Broken::into, |body| self.refused(status, &body)))
             }
             Err(broken) => Err(broken.into()),
+        }
+    }
+
+    /// Reads a text.
+    pub async fn text(&self, path: &str) -> Result<String, Failure> {
+        self.signed_in()?;
+        let asked = Change::new(Method::GET, path, None::<&()>);
+        let Reply { head, body } = self.transport.exchange(&self.hub, self.request(&asked, &[])?).await?;
+        if !head.status.is_success() {
+            return Err(self.refused(head.status, &body));
+        }
+        String::from_utf8(body.to_vec()).map_err(|error| self.not_understood(error))
+    }
+
+    /// Opens a WebSocket (RFC 6455).
+    pub async fn websocket(&self, path: &str) -> Result<WebSocket, Failure> {
+        self.signed_in()?;
+        let key = generate_key();
+        let mut request = self.request(&Change::new(Method::GET, path, None::<&()>), &[])?;
+        let headers = request.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        let shown = HeaderValue::from_str(&key).map_err(|error| self.not_understood(error))?;
+        headers.insert(SEC_WEBSOCKET_KEY, shown);
+        let answer = self.transport.open(&self.hub, request).await?;
+        let status = answer.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let body = self.transport.rest(&self.hub, answer).await?;
+            return Err(self.refused(status, &body));
+        }
+        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT);
+        if accepted.is_none_or(|accepted| accepted.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(self.not_understood("this is no WebSocket"));
+        }
+        let upgraded = hyper::upgrade::on(answer).await;
+        let upgraded = upgraded.map_err(|error| self.broken(error))?;
+        Ok(WebSocket::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await)
+    }
+
+    /// The connection broke.
+    pub fn broken(&self, why: impl Into<Cause>) -> Failure {
+        Failure::Unreachable {
+            hub: self.hub.clone(),
+            source: why.into(),
         }
     }
 

@@ -4,6 +4,7 @@ mod acl;
 mod audit;
 mod client;
 mod complete;
+mod console;
 mod dnat;
 mod failure;
 mod global_ip;

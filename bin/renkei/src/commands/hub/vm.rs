@@ -141,6 +141,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             let change = Change::create(format!("{}/save", HERE.one(id)), &body).mode(save.planned.into());
             asked(hub, &change, (id, "saving", &save.one.which)).await
         }
+        Verb::Console(console) => super::console::run(hub, &console).await,
         Verb::Destroy(destroy) => {
             let id = hub.one(HERE, &destroy.one).await?;
             hub.destroy::<Vm>(&HERE.one(id), destroy.destroys, "destroying").await
