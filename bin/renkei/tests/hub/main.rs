@@ -12,6 +12,7 @@ mod networks;
 mod nouns;
 mod people;
 mod sessions;
+mod ssh;
 mod support;
 mod terminal;
 mod tls;

@@ -1,5 +1,6 @@
 //! `renkei vm`.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub enum Verb {
     List(List),
     /// Show one
     Show(OneOfProject),
+    /// Log in to one by ssh
+    Ssh(Ssh),
     /// Deploy one, or a range of them such as node-[01-16]: all or none
     #[command(visible_alias = "create")]
     Deploy(Deploy),
@@ -61,6 +64,29 @@ pub struct List {
     /// Only those at this site, by name or id
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
+}
+
+/// `renkei vm ssh`.
+#[derive(Clone, Debug, Args)]
+pub struct Ssh {
+    /// Which.
+    #[command(flatten)]
+    pub one: OneOfProject,
+    /// As this user [default: the one that its key is for]
+    #[arg(long, short = 'l', value_name = "USER")]
+    pub login: Option<String>,
+    /// Where its ssh server listens
+    #[arg(long, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    /// With this private key, as `ssh -i`
+    #[arg(long, short = 'i', value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// An option in the words of ssh_config(5), as `ssh -o`
+    #[arg(long, short = 'o', value_name = "OPTION")]
+    pub option: Vec<String>,
+    /// What to run there [default: a shell]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// What a machine may count on.

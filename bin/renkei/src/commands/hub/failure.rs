@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::profile::ProfileError;
 use super::template::NotBuilt;
+use super::vm::NoLogin;
 use crate::exit;
 use crate::settings::hub::HubUrl;
 
@@ -157,6 +158,9 @@ pub enum Failure {
     /// The hub says that something failed; what it is has been printed.
     #[error("{0}")]
     Ended(String),
+    /// Nobody can log in to a machine.
+    #[error(transparent)]
+    NoLogin(#[from] NoLogin),
     /// A template was not built.
     #[error(transparent)]
     NotBuilt(#[from] NotBuilt),

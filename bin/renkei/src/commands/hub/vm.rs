@@ -1,5 +1,7 @@
 //! `renkei vm`.
 
+mod ssh;
+
 use std::path::Path;
 
 use renkei_types::id::{PresetId, ProjectId, SegmentId, TemplateId};
@@ -13,6 +15,9 @@ use super::names::{Mention, Names};
 use super::noun::Noun;
 use super::resolve::Collection::{self, Hosts, Presets, Projects, Segments, Sites, Templates};
 use super::{Hub, operation, table};
+
+pub use ssh::NoLogin;
+
 use crate::arguments::hub::amount::{Disk, Memory};
 use crate::arguments::hub::vm::{self, Verb};
 use crate::arguments::hub::{OneOfProject, Planned};
@@ -110,6 +115,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             hub.list::<Vm>(HERE.path(), &query).await
         }
         Verb::Show(one) => self::show(hub, &one).await,
+        Verb::Ssh(ssh) => self::ssh::ssh(hub, &ssh).await,
         Verb::Deploy(deploy) => self::deploy(hub, deploy).await,
         Verb::Clone(clone) => {
             let id = hub.one(HERE, &clone.one).await?;
