@@ -17,6 +17,7 @@ pub mod renkei;
 pub mod seed;
 pub mod sshd;
 pub mod tree;
+pub mod visitor;
 pub mod wait;
 pub mod wan;
 
@@ -27,6 +28,7 @@ pub use proxy::TcpProxy;
 pub use renkei::Renkei;
 pub use sshd::Sshd;
 pub use tree::Tree;
+pub use visitor::Visitor;
 pub use wan::Wan;
 
 /// Debian packages that the tests need; the task runner installs what is missing.

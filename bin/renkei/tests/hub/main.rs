@@ -7,6 +7,7 @@ mod catalog;
 mod console;
 mod follow;
 mod host;
+mod machines;
 mod mdx;
 mod networks;
 mod nouns;

@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use renkei_testkit::process::kill_family;
 use renkei_testkit::renkei::{Outcome, Renkei, Running};
 use renkei_testkit::wait;
 use serde_json::Value;
@@ -42,10 +43,15 @@ impl Hub {
 
     /// Starts one on what an earlier one, or a restore, has left.
     pub fn over(data: TempDir) -> Self {
+        Self::with_driver("fake", data)
+    }
+
+    /// Starts one whose machines this driver runs.
+    pub fn with_driver(driver: &str, data: TempDir) -> Self {
         let home = Renkei::built().expect("the binary");
         let mut command = home.command();
         command
-            .args(["up", "--listen", "127.0.0.1:0", "--driver", "fake", "--data"])
+            .args(["up", "--listen", "127.0.0.1:0", "--driver", driver, "--data"])
             .arg(data.path());
         let fresh = !data.path().join("hub.sqlite").exists();
         let mut up = Running::start(command).expect("it starts");
@@ -87,11 +93,28 @@ impl Hub {
         }
     }
 
+    /// Kills all its processes at once.
+    pub fn kill(&mut self) {
+        if let Some(up) = self.up.take() {
+            kill_family(up.pid());
+        }
+    }
+
     /// Starts it again, at this address.
     pub fn start_again(&mut self, listen: &str) {
+        self.start_driver_again("fake", listen);
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again_with(&mut self, driver: &str) {
+        let listen = self.url.trim_start_matches("http://").to_owned();
+        self.start_driver_again(driver, &listen);
+    }
+
+    fn start_driver_again(&mut self, driver: &str, listen: &str) {
         let mut command = self.home.command();
         command
-            .args(["up", "--listen", listen, "--driver", "fake", "--data"])
+            .args(["up", "--listen", listen, "--driver", driver, "--data"])
             .arg(self.data.path());
         let up = Running::start(command).expect("it starts");
         wait::until("the hub to listen again", || up.stdout().contains("listening on ")).expect("it listens");
@@ -139,13 +162,19 @@ impl Hub {
     }
 }
 
-impl Drop for Hub {
-    fn drop(&mut self) {
-        // A test that fails is not to fail again here.
+impl Hub {
+    /// Ends it, however that goes: a test that fails is not to fail again here.
+    pub fn leave(&mut self) {
         if let Some(up) = self.up.take() {
             up.interrupt();
             let _ = up.finish();
         }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

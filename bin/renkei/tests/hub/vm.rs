@@ -36,7 +36,7 @@ fn shown(admin: &Person, name: &str) -> Value {
 }
 
 /// Where a machine stands, as people are told.
-fn state(admin: &Person, name: &str) -> String {
+pub fn state(admin: &Person, name: &str) -> String {
     let told = admin.done(&["vm", "show", name]);
     let line = told.lines().find_map(|line| line.strip_prefix("state"));
     line.unwrap_or_default().trim().to_owned()

@@ -57,8 +57,9 @@ pub(super) fn launch(
         return Err(DriverError::transient("it was given up"));
     }
     let namespace = lock(&machines.network).namespace().to_owned();
-    let started = Process::start(&folder, &namespace, &call.arguments());
-    started.map_err(|error| DriverError::transient(format!("cannot start QEMU: {error}")))
+    let started = Process::start(id, &folder, &namespace, &call.arguments());
+    let started = started.map_err(|error| DriverError::transient(format!("cannot start QEMU: {error}")))?;
+    started.ok_or_else(|| said(&folder))
 }
 
 /// Why QEMU has ended, in its own words.

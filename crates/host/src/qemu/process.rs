@@ -2,13 +2,16 @@
 //! their arguments, so that no file can be out of date.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use renkei_types::id::VmId;
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::command::mark;
@@ -19,22 +22,25 @@ pub(super) const QEMU: &str = "qemu-system-x86_64";
 pub(super) const SAID: &str = "qemu.log";
 
 /// See the module.
-#[derive(Debug)]
-pub(super) enum Process {
-    /// Started by this agent, which has to take note of its end.
-    Ours(Child),
-    /// Started by another.
-    Found { id: VmId, pid: Pid },
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    /// When it was started, in ticks since the computer was: with the number it is this process and never another (proc(5)).
+    since: u64,
 }
 
+/// Between the fork and QEMU itself a process has no arguments at moments: it is looked for so long before it counts as ended.
+const APPEARS: Duration = Duration::from_secs(2);
+
 impl Process {
-    /// Starts QEMU in a machine's folder and in the network namespace that has its taps.
-    pub fn start(folder: &Path, namespace: &Path, arguments: &[String]) -> io::Result<Self> {
+    /// Starts QEMU in a machine's folder and in the network namespace that has its taps. It is nobody's child: nothing that ends the
+    /// agent with its family ends it. Nothing, if it has ended already.
+    pub fn start(id: VmId, folder: &Path, namespace: &Path, arguments: &[String]) -> io::Result<Option<Self>> {
         let said = File::create(folder.join(SAID))?;
-        let mut net = std::ffi::OsString::from("--net=");
+        let mut net = OsString::from("--net=");
         net.push(namespace);
-        let child = Command::new("setsid")
-            .arg("nsenter")
+        let forked = Command::new("setsid")
+            .args(["--fork", "nsenter"])
             .arg(net)
             .arg(QEMU)
             .args(arguments)
@@ -42,8 +48,20 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said)
-            .spawn()?;
-        Ok(Self::Ours(child))
+            .status()?;
+        if !forked.success() {
+            return Ok(None);
+        }
+        let asked = Instant::now();
+        loop {
+            // What has something to say and is not there has ended.
+            let complains = fs::metadata(folder.join(SAID)).is_ok_and(|said| said.len() > 0);
+            let found = Self::find([id].into_iter())?.remove(&id);
+            if found.is_some() || complains || asked.elapsed() >= APPEARS {
+                return Ok(found);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// All machines' processes that there are.
@@ -55,46 +73,35 @@ impl Process {
             let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
                 continue;
             };
-            if let Some(id) = words(pid).iter().find_map(|word| marks.get(word)) {
-                found.insert(*id, Self::Found { id: *id, pid });
+            let id = words(pid).iter().find_map(|word| marks.get(word)).copied();
+            if let (Some(id), Some(since)) = (id, since(pid)) {
+                found.insert(id, Self { pid, since });
             }
         }
         Ok(found)
     }
 
     /// Its number.
-    pub fn pid(&self) -> Option<Pid> {
-        match self {
-            Self::Ours(child) => i32::try_from(child.id()).ok().and_then(Pid::from_raw),
-            Self::Found { pid, .. } => Some(*pid),
-        }
+    pub fn pid(&self) -> Pid {
+        self.pid
     }
 
-    /// Whether it is there.
-    pub fn lives(&mut self) -> bool {
-        match self {
-            Self::Ours(child) => matches!(child.try_wait(), Ok(None)),
-            // A number may be another process's by now.
-            Self::Found { id, pid } => words(*pid).contains(&mark(*id)),
-        }
+    /// Whether it is there. Its number may be another process's by now.
+    pub fn lives(&self) -> bool {
+        since(self.pid) == Some(self.since)
     }
 
     /// Ends it at once.
-    pub fn kill(&mut self) -> io::Result<()> {
-        match self {
-            Self::Ours(child) => child.kill(),
-            Self::Found { id, pid } => {
-                // Held before it is looked at: what is looked at is what is ended.
-                let held: OwnedFd = match pidfd_open(*pid, PidfdFlags::empty()) {
-                    Ok(held) => held,
-                    Err(rustix::io::Errno::SRCH) => return Ok(()),
-                    Err(error) => return Err(error.into()),
-                };
-                match words(*pid).contains(&mark(*id)) {
-                    true => Ok(pidfd_send_signal(&held, Signal::KILL)?),
-                    false => Ok(()),
-                }
-            }
+    pub fn kill(&self) -> io::Result<()> {
+        // Held before it is looked at: what is looked at is what is ended.
+        let held: OwnedFd = match pidfd_open(self.pid, PidfdFlags::empty()) {
+            Ok(held) => held,
+            Err(Errno::SRCH) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        match self.lives() {
+            true => Ok(pidfd_send_signal(&held, Signal::KILL)?),
+            false => Ok(()),
         }
     }
 }
@@ -106,8 +113,22 @@ fn words(pid: Pid) -> Vec<String> {
     words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
+/// When a process was started; none of one that is gone, or that only waits to be taken note of. State and start are the third and the
+/// twenty-second word; the second is a name in brackets with anything in it (proc(5)).
+fn since(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut words = rest.split(' ');
+    match words.next()? {
+        "Z" | "X" => None,
+        _ => words.nth(18)?.parse().ok(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Child;
+
     use uuid::Uuid;
 
     use super::*;
@@ -127,12 +148,12 @@ mod tests {
         let mut child = pretend(id);
         let mut found = Process::find([id, other].into_iter()).unwrap();
         assert!(!found.contains_key(&other));
-        let mut process = found.remove(&id).unwrap();
-        assert_eq!(process.pid().unwrap().as_raw_nonzero().get() as u32, child.id());
+        let process = found.remove(&id).unwrap();
+        assert_eq!(process.pid().as_raw_nonzero().get() as u32, child.id());
         assert!(process.lives());
-        let mut mistaken = Process::Found {
-            id: other,
-            pid: process.pid().unwrap(),
+        let mistaken = Process {
+            since: process.since + 1,
+            ..process
         };
         assert!(!mistaken.lives());
         mistaken.kill().unwrap();

@@ -16,7 +16,7 @@ use crate::driver::DriverError;
 #[derive(Debug)]
 pub(super) struct Running {
     folder: PathBuf,
-    process: Mutex<Process>,
+    process: Process,
     monitor: Mutex<Option<Monitor>>,
 }
 
@@ -24,24 +24,24 @@ impl Running {
     pub fn new(folder: PathBuf, process: Process) -> Self {
         Self {
             folder,
-            process: Mutex::new(process),
+            process,
             monitor: Mutex::new(None),
         }
     }
 
     /// Whether its process is there.
     pub fn lives(&self) -> bool {
-        lock(&self.process).lives()
+        self.process.lives()
     }
 
     /// The process's number.
-    pub fn pid(&self) -> Option<rustix::process::Pid> {
-        lock(&self.process).pid()
+    pub fn pid(&self) -> rustix::process::Pid {
+        self.process.pid()
     }
 
     /// Ends it at once.
     pub fn kill(&self) -> Result<(), DriverError> {
-        let killed = lock(&self.process).kill();
+        let killed = self.process.kill();
         killed.map_err(|error| DriverError::transient(format!("cannot end QEMU: {error}")))
     }
 

@@ -151,10 +151,8 @@ impl Carried<'_> {
                 return Err(error);
             }
         };
-        if let Some(pid) = running.pid() {
-            // Where there is none it goes on without.
-            let _ = cgroup::enter(self.id, pid);
-        }
+        // Where there is none it goes on without.
+        let _ = cgroup::enter(self.id, running.pid());
         if let Some(entry) = self.machines.entries().get_mut(&self.id) {
             entry.running = Some(Arc::clone(&running));
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,30 +14,32 @@ use renkei_host::images::Images;
 use renkei_host::qemu::{Accel, Qemu, Settings};
 use renkei_host::{Driver as _, network, small};
 use renkei_testkit::keys::{KeyKind, KeyPair};
-use renkei_testkit::namespace::{self, Namespace};
-use renkei_testkit::{process, wait};
+use renkei_testkit::visitor::qemu_of;
+use renkei_testkit::{Namespace, Visitor, process, wait};
 use renkei_types::agent::{DiskSource, SegmentIntent};
 use renkei_types::host::Capacity;
 use renkei_types::id::{ProjectId, SegmentId, VmId};
 use renkei_types::network::Range;
 use renkei_types::operation::Generation;
+use rustix::process::Signal;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Where a marker lies on a disk of 4 GiB, MiB: where a file system that is nearly empty has nothing.
 const MARKER: u64 = 3900;
-/// How long a guest may take to answer, on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The segment of the contract's machine.
 const SEGMENT: SegmentId = SegmentId(Uuid::from_u128(9));
 /// The address of the contract's machine.
 const GUEST: &str = "10.15.0.2";
+/// The address of the client in its segment.
+const VISITOR: &str = "10.15.7.9/21";
 
 /// See the module.
 pub struct Computer {
     folder: TempDir,
     switch: Namespace,
-    client: Namespace,
+    /// Once there is a segment.
+    visitor: Option<Visitor>,
     key: KeyPair,
 }
 
@@ -49,7 +51,7 @@ impl Computer {
         Ok(Self {
             folder,
             switch: Namespace::reserve("switch"),
-            client: Namespace::create("client")?,
+            visitor: None,
             key,
         })
     }
@@ -80,55 +82,15 @@ impl Computer {
         self.settings().folder.join("machines").join(id.to_string())
     }
 
-    /// Puts the client into the segment, by a link of its own.
-    fn join(&self) -> Result<()> {
-        if self.client.ip(&["link", "show", "eth0"]).is_ok() {
-            return Ok(());
-        }
-        let bridge = self.bridge()?;
-        let client = self.client.path();
-        let client = client.to_str().context("a path of ours is text")?;
-        self.switch.ip(&[
-            "link", "add", "c0", "type", "veth", "peer", "name", "eth0", "netns", client,
-        ])?;
-        self.switch.ip(&["link", "set", "c0", "master", &bridge, "up"])?;
-        self.client.ip(&["address", "add", "10.15.7.9/21", "dev", "eth0"])?;
-        self.client.ip(&["link", "set", "eth0", "up"])
-    }
-
-    /// The only bridge that there is.
-    fn bridge(&self) -> Result<String> {
-        let shown = process::run(self.switch.command("ip").args(["-o", "link", "show", "type", "bridge"]))?;
-        let text = String::from_utf8(shown.stdout)?;
-        let name = text.split(": ").nth(1).context("the segment has a bridge")?;
-        Ok(name.to_owned())
-    }
-
-    /// Runs a command in the guest.
-    pub fn ssh(&self, words: &str) -> Result<Output> {
-        self.join()?;
-        let mut command = self.client.command("ssh");
-        command
-            .arg("-i")
-            .arg(self.key.private())
-            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=2"])
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
-            .args(["-l", "root", GUEST, words]);
-        command.output().context("ssh can be started")
-    }
-
     /// Runs a command in the guest, as soon as it can be reached.
-    pub fn guest(&self, words: &str) -> Result<String> {
-        let mut said = String::new();
-        let answered = wait::until_some("the guest can be reached by ssh", PATIENCE, || {
-            let output = self.ssh(words).ok()?;
-            said = String::from_utf8_lossy(&output.stderr).into_owned();
-            output
-                .status
-                .success()
-                .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-        });
-        answered.with_context(|| format!("{said}\n{}", self.consoles()))
+    pub fn guest(&mut self, words: &str) -> Result<String> {
+        let visitor = match self.visitor.take() {
+            Some(visitor) => visitor,
+            None => Visitor::join(&self.switch.path(), VISITOR)?,
+        };
+        let answered = visitor.ssh(self.key.private(), GUEST, words);
+        self.visitor = Some(visitor);
+        answered.with_context(|| self.consoles())
     }
 
     /// What guests have said, for people who read of a failure.
@@ -138,10 +100,6 @@ impl Computer {
         logs.map(|entry| fs::read(entry.path().join("console.log")).unwrap_or_default())
             .map(|log| String::from_utf8_lossy(&log).into_owned())
             .collect()
-    }
-
-    fn runs(&self, id: VmId) -> bool {
-        process_of(id).is_some()
     }
 }
 
@@ -163,7 +121,7 @@ impl Subject for Computer {
     fn write(&mut self, machine: VmId, text: &str) {
         let path = self.folder.path().join("marker");
         fs::write(&path, format!("{text}\n")).unwrap();
-        if self.runs(machine) {
+        if qemu_of(&machine.to_string()).is_some() {
             let words = format!("echo {text} | dd of=/dev/vda bs=1M seek={MARKER} conv=notrunc,fsync");
             self.guest(&words).unwrap();
         } else {
@@ -175,7 +133,7 @@ impl Subject for Computer {
     }
 
     fn read(&mut self, machine: VmId) -> Option<String> {
-        let text = if self.runs(machine) {
+        let text = if qemu_of(&machine.to_string()).is_some() {
             let words = format!("dd if=/dev/vda bs=1M skip={MARKER} count=1 2>/dev/null | head -n 1 | tr -d '\\0'");
             self.guest(&words).unwrap()
         } else {
@@ -217,13 +175,12 @@ impl Drop for Computer {
     fn drop(&mut self) {
         let machines = fs::read_dir(self.settings().folder.join("machines"));
         let ids = machines.into_iter().flatten().flatten();
-        for id in ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-            if let Some(pid) = process_of(VmId(id)) {
-                process::signal(pid, rustix::process::Signal::KILL);
-                let _ = wait::until("the guest has ended", || process_of(VmId(id)).is_none());
+        for id in ids.filter_map(|entry| entry.file_name().into_string().ok()) {
+            if let Some(pid) = qemu_of(&id) {
+                process::signal(pid, Signal::KILL);
+                let _ = wait::until("the guest has ended", || qemu_of(&id).is_none());
             }
         }
-        let _ = namespace::ip(&["netns", "delete", self.switch.name()]);
     }
 }
 
@@ -234,17 +191,6 @@ fn whole(folder: &Path) -> String {
         "json:{{\"driver\":\"qcow2\",\"backing\":null,\"file\":{{\"driver\":\"file\",\"filename\":\"{}\"}}}}",
         file.display()
     )
-}
-
-/// The machine's QEMU.
-fn process_of(id: VmId) -> Option<u32> {
-    let mark = format!("guest={id}");
-    let pids = fs::read_dir("/proc").ok()?.flatten();
-    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .find(|pid: &u32| {
-            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            words.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
-        })
 }
 
 fn segment() -> SegmentIntent {

@@ -1,0 +1,191 @@
+//! Real machines from the command line: guests that boot, are logged in to, survive what happens to those who look after them, and
+//! are gone when they are destroyed.
+
+use std::path::{Path, PathBuf};
+
+use renkei_host::images::Images;
+use renkei_host::small;
+use renkei_site::pick::IMAGES;
+use renkei_testkit::keys::{KeyKind, KeyPair};
+use renkei_testkit::process::{is_alive, signal};
+use renkei_testkit::visitor::qemu_of;
+use renkei_testkit::{Visitor, namespace, wait};
+use rustix::process::Signal;
+
+use super::host::wait_for_agents;
+use super::support::{Hub, Person};
+use super::vm::state;
+
+/// The address that the first machine of a segment is issued.
+const FIRST: &str = "10.15.0.2";
+/// The address of a client in that segment.
+const VISITOR: &str = "10.15.7.9/21";
+
+/// A hub with a host that runs real machines, and its administrator with a project that may have some.
+struct Room {
+    hub: Hub,
+    admin: Person,
+    key: KeyPair,
+    switch: Option<PathBuf>,
+}
+
+impl Room {
+    fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        bring_template(&data.path().join("site"));
+        let hub = Hub::with_driver("qemu", data);
+        let admin = hub.administrator();
+        wait_for_agents(&hub.url, 1);
+        admin.done(&["org", "create", "cs"]);
+        admin.done(&["project", "create", "lab", "--org", "cs"]);
+        let most = ["--vms", "5", "--vcpus", "10", "--memory", "4G", "--disk", "20G"];
+        let words = ["quota", "set", "local", "-p", "lab", "--segments", "1"];
+        admin.done(&[&words[..], &most].concat());
+        admin.done(&["segment", "create", "net", "-p", "lab"]);
+        admin.done(&["template", "create", small::NAME, "--public", "--min-disk", "1G"]);
+        let key = KeyPair::generate(&hub.data().join("key"), KeyKind::Ed25519).unwrap();
+        Self {
+            hub,
+            admin,
+            key,
+            switch: None,
+        }
+    }
+
+    /// Deploys a machine, waits until it runs, and gives its id.
+    fn deploy(&mut self, name: &str) -> String {
+        let key = self.key.public();
+        let key = key.to_str().unwrap();
+        let size = ["--vcpus", "1", "--memory", "256M", "--key", key, "--wait"];
+        let words = ["vm", "deploy", name, "-p", "lab", "-t", small::NAME];
+        self.admin.done(&[&words[..], &size].concat());
+        let id = self.show(name)["id"].as_str().unwrap().to_owned();
+        let qemu = qemu_of(&id).expect("a machine that runs has a process");
+        let switch = namespace_of(qemu).expect("it has a network namespace with a name");
+        self.switch = Some(switch);
+        id
+    }
+
+    fn show(&self, name: &str) -> serde_json::Value {
+        self.admin.json(&["vm", "show", name])
+    }
+
+    fn state(&self, name: &str) -> String {
+        state(&self.admin, name)
+    }
+
+    fn visitor(&self) -> Visitor {
+        let switch = self.switch.as_ref().expect("a machine was deployed");
+        Visitor::join(switch, VISITOR).unwrap()
+    }
+
+    /// What the guest says to a command, as soon as it answers.
+    fn guest(&self, visitor: &Visitor, words: &str) -> String {
+        let answer = visitor.ssh(self.key.private(), FIRST, words).unwrap();
+        answer.trim().to_owned()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Machines outlive whoever has started them.
+        let machines = std::fs::read_dir(self.hub.data().join("site/qemu/machines"));
+        for id in machines.into_iter().flatten().flatten() {
+            if let Some(qemu) = id.file_name().to_str().and_then(qemu_of) {
+                signal(qemu, Signal::KILL);
+            }
+        }
+        self.hub.leave();
+        if let Some(name) = self.switch.as_ref().and_then(|path| path.file_name()?.to_str()) {
+            let _ = namespace::ip(&["netns", "delete", name]);
+        }
+    }
+}
+
+/// Puts the small template where a host's agent looks for it. It is made once for all tests.
+fn bring_template(site: &Path) {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(site).unwrap();
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small");
+    let (made, bundle) = small::cached(&made).unwrap();
+    let images = Images::open(&site.join(IMAGES)).unwrap();
+    for digest in bundle.files() {
+        images.add(&made.path(&digest)).unwrap();
+    }
+    images.put_template(small::NAME, &bundle).unwrap();
+}
+
+/// The named network namespace that a process is in.
+fn namespace_of(pid: u32) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?;
+    let names = std::fs::read_dir("/run/netns").ok()?.flatten();
+    names.map(|entry| entry.path()).find(|path| {
+        path.metadata()
+            .is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino()))
+    })
+}
+
+#[test]
+fn a_real_machine_lives_through_everything_but_its_destruction() {
+    let mut room = Room::new();
+    let id = room.deploy("web");
+    let visitor = room.visitor();
+    assert_eq!(room.guest(&visitor, "hostname; id -un"), "web\nroot");
+    wait::until("the address to be seen", || {
+        room.admin.done(&["vm", "list", "-p", "lab"]).contains(FIRST)
+    })
+    .unwrap();
+    room.guest(&visitor, "echo kept > /root/marker && sync");
+
+    // All that look after it are killed, and it does not notice.
+    let qemu = qemu_of(&id).unwrap();
+    let boot = room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id");
+    room.hub.kill();
+    assert!(is_alive(qemu));
+    room.hub.start_again_with("qemu");
+    wait_for_agents(&room.hub.url, 1);
+    wait::until("it to be seen again", || room.state("web") == "running").unwrap();
+    assert_eq!(qemu_of(&id), Some(qemu));
+    assert_eq!(room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id"), boot);
+
+    // It is killed itself, and started again.
+    signal(qemu, Signal::KILL);
+    wait::until("another process", || qemu_of(&id).is_some_and(|other| other != qemu)).unwrap();
+    assert_eq!(room.guest(&visitor, "cat /root/marker"), "kept");
+
+    let boot = room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id");
+    room.admin.done(&["vm", "reboot", "web", "--wait"]);
+    assert_ne!(room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id"), boot);
+
+    // A guest that ends by itself stays off.
+    room.guest(&visitor, "poweroff");
+    wait::until("it to be off", || room.state("web") == "stopped").unwrap();
+    room.admin.done(&["vm", "power-on", "web", "--wait"]);
+    assert_eq!(room.guest(&visitor, "cat /root/marker"), "kept");
+
+    room.admin.done(&["vm", "destroy", "web", "--yes", "--wait"]);
+    assert_eq!(qemu_of(&id), None);
+    assert!(!room.hub.data().join("site/qemu/machines").join(&id).exists());
+}
+
+#[test]
+fn a_template_that_a_host_does_not_have_is_named_and_leaves_nothing() {
+    let room = Room::new();
+    room.admin
+        .done(&["template", "create", "absent", "--public", "--min-disk", "1G"]);
+    let words = [
+        "vm", "deploy", "a", "-p", "lab", "-t", "absent", "--vcpus", "1", "--memory", "256M", "--wait",
+    ];
+    let refused = room.admin.run(&words);
+    assert_ne!(refused.code(), Some(0));
+    assert!(
+        refused.stderr.contains("this host has no template `absent`"),
+        "{}",
+        refused.text()
+    );
+    wait::until("nothing to be left", || {
+        room.admin.json(&["vm", "list", "-p", "lab"]) == serde_json::json!([])
+    })
+    .unwrap();
+}
