@@ -6,7 +6,7 @@ use std::path::Path;
 use renkei_types::tree_hash::{Root, hash_whole};
 
 use super::{NAME, SmallError, apt, from};
-use crate::images::{Bundle, Images};
+use crate::images::{Bundle, Images, ImagesError};
 
 /// All that decides what is built.
 const SOURCES: [&str; 16] = [
@@ -40,8 +40,11 @@ pub fn cached(folder: &Path) -> Result<(Images, Bundle), SmallError> {
     lock.lock().map_err(SmallError::file("lock", &path))?;
     let packages = apt::find(folder)?;
     let images = Images::open(&folder.join(key(&packages.versions).to_string()))?;
-    if let Some(bundle) = images.template(NAME)? {
-        return Ok((images, bundle));
+    match images.template(NAME) {
+        Ok(Some(bundle)) => return Ok((images, bundle)),
+        // Somebody has cleared a part of it away: then it is built again.
+        Ok(None) | Err(ImagesError::Missing { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     let bundle = from(&packages, &images, &mut |_| {})?;
     Ok((images, bundle))
