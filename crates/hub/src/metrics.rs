@@ -25,6 +25,8 @@ pub struct Metrics {
     turned_away: Counter,
     /// Agents that are connected.
     pub agents: Gauge,
+    /// Consoles that are open.
+    pub consoles: Gauge,
     /// Manifests that were sent to agents.
     pub manifests: Counter,
     /// Reports that agents have sent.
@@ -64,6 +66,8 @@ impl Default for Metrics {
         registry.register("connections_turned_away", told, turned_away.clone());
         let (agents, manifests, reports) = (Gauge::default(), Counter::default(), Counter::default());
         registry.register("agents", "Agents that are connected to this hub", agents.clone());
+        let consoles = Gauge::default();
+        registry.register("consoles", "Consoles that are open at this hub", consoles.clone());
         registry.register("manifests", "Manifests sent to agents", manifests.clone());
         registry.register("reports", "Reports heard of agents", reports.clone());
         Self {
@@ -73,6 +77,7 @@ impl Default for Metrics {
             connections,
             turned_away,
             agents,
+            consoles,
             manifests,
             reports,
         }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::wait;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::support::Person;
@@ -162,6 +163,27 @@ fn only_those_who_may_switch_it_on_and_off_sit_down_at_it() {
     assert!(outcome.stderr.contains("an incident"), "{}", outcome.text());
     let refused = admin.refused(1, &["vm", "console", "a"]);
     assert!(refused.contains("an incident"), "{refused}");
+}
+
+/// Whatever ends it, what is typed afterwards is shown again.
+#[test]
+fn the_terminal_is_left_as_it_was() {
+    let (_hub, admin) = lab();
+    deploy(&admin, "a");
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        // `script` gives the line to a shell, which is there when the command is not any more.
+        let mut typist = Typist::start(&admin, "vm console a; echo \"code $?\"; stty -a");
+        typist.answer("Ctrl-] leaves", "hello");
+        typist.answer("a: hello", "");
+        typist.signal("console", signal);
+        let outcome = typist.finish();
+        let told = &outcome.stdout;
+        assert!(
+            told.contains("code 130") && told.contains(" icanon ") && told.contains(" echo "),
+            "{told}"
+        );
+        assert!(!told.contains("-icanon") && !told.contains("-echo "), "{told}");
+    }
 }
 
 /// Whoever does not read is in nobody's way: not of others who look on, nor of what the machine is asked.

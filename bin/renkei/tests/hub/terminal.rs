@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::wait;
+use rustix::process::Signal;
 
 use super::support::{Hub, PASSWORD, Person};
 
@@ -47,6 +48,19 @@ impl Typist {
         });
         self.read = asked.unwrap_or_else(|error| panic!("{error}: {}", self.running.stdout()));
         writeln!(self.keyboard, "{answer}").expect("typed");
+    }
+
+    /// Sends a signal to the process with this word among its arguments, below those of the terminal.
+    pub fn signal(&self, word: &str, signal: Signal) {
+        let mut below = vec![self.running.pid()];
+        let mut found = None;
+        while let (None, Some(pid)) = (found, below.pop()) {
+            let tasks = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            below.extend(tasks.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            found = words.split('\0').any(|own| own == word).then_some(pid);
+        }
+        renkei_testkit::process::signal(found.expect("it runs"), signal);
     }
 
     pub fn finish(self) -> Outcome {

@@ -36,7 +36,7 @@ pub(crate) async fn open(hub: &Hub, asked: &Asked, wanted: &Wanted) -> Result<Ca
         problem.hint("ask a hub that does, or give this one the table `[hub.agents]`")
     })?;
     let id = drawn()?;
-    let mut waiting = hub.streams.wait(id, host.id)?;
+    let mut waiting = hub.streams.wait(asked.actor()?.user, (id, host.id))?;
     let row = StreamRow {
         id,
         host: host.id,

@@ -81,6 +81,7 @@ struct Times {
 /// Serves until either end leaves, the hub stops, or the guest may not look on any more.
 pub(crate) async fn relay(hub: Hub, guest: Guest, (caller, came): (WebSocket, Came)) {
     let Came { socket, counted } = came;
+    hub.metrics.consoles.inc();
     let (mut to_caller, from_caller) = caller.split();
     let (mut to_agent, from_agent) = socket.split();
     let times = Times {
@@ -101,6 +102,7 @@ pub(crate) async fn relay(hub: Hub, guest: Guest, (caller, came): (WebSocket, Ca
         timeout(FAREWELL, to_caller.send(farewell(end.clone()))),
         timeout(FAREWELL, to_agent.send(farewell(end))),
     );
+    hub.metrics.consoles.dec();
     drop(counted);
 }
 

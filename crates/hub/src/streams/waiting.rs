@@ -1,16 +1,19 @@
 //! Who waits for which stream. An id is known here until its stream has come, once, from the host that was asked, or nobody waits.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::WebSocket;
-use renkei_types::id::{HostId, StreamId};
+use renkei_types::id::{HostId, StreamId, UserId};
 use renkei_types::problem::{Problem, ProblemKind};
 use tokio::sync::{oneshot, watch};
 
 /// Streams at once: each has two sockets and some buffers.
 const MOST: usize = 512;
+/// Of one user: nobody takes all of them.
+const MOST_OF_USER: usize = 32;
 /// How long a hub that stops waits for those who are told.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -18,8 +21,8 @@ const LEAVE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     waiting: Mutex<HashMap<StreamId, Waiting>>,
-    /// Those that wait and those that have come.
-    count: watch::Sender<usize>,
+    /// Those that wait and those that have come, by whose they are.
+    count: watch::Sender<HashMap<UserId, usize>>,
     at: OnceLock<Vec<String>>,
 }
 
@@ -31,7 +34,10 @@ struct Waiting {
 
 /// Counts as a stream until this is dropped.
 #[derive(Debug)]
-pub(super) struct Counted(Arc<Streams>);
+pub(super) struct Counted {
+    streams: Arc<Streams>,
+    user: UserId,
+}
 
 /// Somebody waits until this is dropped.
 #[derive(Debug)]
@@ -61,21 +67,23 @@ impl Streams {
         self.at.get().cloned()
     }
 
-    /// Waits for a stream of a host.
-    pub fn wait(self: &Arc<Self>, id: StreamId, host: HostId) -> Result<Place, Problem> {
-        let room = self.count.send_if_modified(|count| {
-            let room = *count < MOST;
-            *count += usize::from(room);
-            room
+    /// A user waits for a stream of a host.
+    pub fn wait(self: &Arc<Self>, user: UserId, (id, host): (StreamId, HostId)) -> Result<Place, Problem> {
+        let mut room = Ok(());
+        self.count.send_if_modified(|count| {
+            let own = count.get(&user).copied().unwrap_or(0);
+            if own >= MOST_OF_USER {
+                room = Err(full(format!("you have {MOST_OF_USER} consoles open at this hub")));
+            } else if count.values().sum::<usize>() >= MOST {
+                room = Err(full(format!("{MOST} consoles are open at this hub")));
+            } else {
+                count.insert(user, own + 1);
+            }
+            room.is_ok()
         });
-        if !room {
-            let problem = Problem::new(
-                ProblemKind::Unavailable,
-                format!("{MOST} consoles are open at this hub"),
-            );
-            return Err(problem.hint("try again when one is left"));
-        }
-        let counted = Some(Counted(self.clone()));
+        room?;
+        let streams = self.clone();
+        let counted = Some(Counted { streams, user });
         let (sender, come) = oneshot::channel();
         self.waiting().insert(id, Waiting { host, come: sender });
         Ok(Place {
@@ -97,7 +105,7 @@ impl Streams {
     pub async fn emptied(&self) {
         let mut count = self.count.subscribe();
         // The sender lives as long as `self`.
-        let _ = tokio::time::timeout(LEAVE, count.wait_for(|count| *count == 0)).await;
+        let _ = tokio::time::timeout(LEAVE, count.wait_for(HashMap::is_empty)).await;
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<StreamId, Waiting>> {
@@ -122,8 +130,19 @@ impl Drop for Place {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.count.send_modify(|count| *count -= 1);
+        self.streams.count.send_modify(|count| {
+            if let Entry::Occupied(mut own) = count.entry(self.user) {
+                *own.get_mut() -= 1;
+                if *own.get() == 0 {
+                    own.remove();
+                }
+            }
+        });
     }
+}
+
+fn full(title: String) -> Problem {
+    Problem::new(ProblemKind::Unavailable, title).hint("try again when one is left")
 }
 
 #[cfg(test)]
@@ -133,6 +152,7 @@ mod tests {
     use super::*;
 
     const HOST: HostId = HostId(Uuid::from_u128(1));
+    const USER: UserId = UserId(Uuid::from_u128(3));
     const OTHER: HostId = HostId(Uuid::from_u128(2));
 
     fn id(number: u128) -> StreamId {
@@ -142,24 +162,31 @@ mod tests {
     #[test]
     fn an_id_is_worth_one_stream_of_the_host_that_was_asked() {
         let streams = Arc::new(Streams::default());
-        let place = streams.wait(id(1), HOST).unwrap();
+        let place = streams.wait(USER, (id(1), HOST)).unwrap();
         assert!(streams.take(id(2), HOST).is_none());
         assert!(streams.take(id(1), OTHER).is_none(), "another host");
         assert!(streams.take(id(1), HOST).is_some(), "which does not use it up");
         assert!(streams.take(id(1), HOST).is_none(), "once");
         drop(place);
-        let place = streams.wait(id(3), HOST).unwrap();
+        let place = streams.wait(USER, (id(3), HOST)).unwrap();
         drop(place);
         assert!(streams.take(id(3), HOST).is_none(), "nobody waits any more");
-        assert_eq!(*streams.count.borrow(), 0);
+        assert!(streams.count.borrow().is_empty());
     }
 
     #[test]
-    fn there_are_so_many_at_most() {
+    fn there_are_so_many_at_most_and_fewer_of_each() {
         let streams = Arc::new(Streams::default());
-        let mut places: Vec<Place> = (0..MOST as u128).map(|n| streams.wait(id(n), HOST).unwrap()).collect();
-        assert_eq!(streams.wait(id(9999), HOST).unwrap_err().kind, ProblemKind::Unavailable);
-        places.pop();
-        streams.wait(id(9999), HOST).unwrap();
+        let wait = |user: usize, number: usize| {
+            let user = UserId(Uuid::from_u128(user as u128));
+            streams.wait(user, (id(number as u128), HOST))
+        };
+        let mut places: Vec<Place> = (0..MOST).map(|n| wait(n / MOST_OF_USER, n).unwrap()).collect();
+        let refused = |user| wait(user, MOST).unwrap_err();
+        assert!(refused(0).title.contains("you have 32 consoles open"));
+        assert!(refused(MOST).title.contains("512 consoles are open"));
+        places.remove(0);
+        assert!(refused(1).title.contains("you have 32"), "another one has left");
+        wait(0, MOST).unwrap();
     }
 }

@@ -23,7 +23,7 @@ use crate::keep::Keep;
 use crate::run::Hub;
 
 /// Streams at once; each has a connection.
-const MOST: usize = 64;
+const MOST: usize = 256;
 /// How long an agent that stops waits for those who are told.
 const LEAVE: Duration = Duration::from_secs(2);
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::stream::SplitStream;
+use futures_util::{Sink, SinkExt as _, StreamExt as _};
 use renkei_types::stream::{AT_ONCE, Answer, PATIENCE, Stream, ended};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -40,8 +40,6 @@ pub(super) struct Viewer {
     pub stream: Stream,
     pub stop: watch::Receiver<bool>,
 }
-
-type Sink = SplitSink<Socket, Message>;
 
 /// How a stream ends: a code and a reason for people.
 type End = (u16, &'static str);
@@ -125,7 +123,7 @@ impl Viewer {
 }
 
 /// What the machine says, from what it said last.
-async fn show_screen(sink: &mut Sink, screen: &Screen) -> End {
+async fn show_screen(sink: &mut (impl Sink<Message> + Unpin), screen: &Screen) -> End {
     let mut place = screen.start();
     loop {
         let bytes = match screen.read(place).await {
@@ -161,7 +159,7 @@ async fn listen(mut source: SplitStream<Socket>, screen: &Screen) -> End {
     }
 }
 
-async fn tell(sink: &mut Sink, log: &[u8]) -> End {
+async fn tell(sink: &mut (impl Sink<Message> + Unpin), log: &[u8]) -> End {
     for piece in log.chunks(AT_ONCE) {
         let piece = Bytes::copy_from_slice(piece);
         if !matches!(timeout(DEAD, sink.send(Message::Binary(piece))).await, Ok(Ok(()))) {
@@ -169,4 +167,54 @@ async fn tell(sink: &mut Sink, log: &[u8]) -> End {
         }
     }
     (ended::IN_ORDER, "that is all")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use futures_util::sink;
+    use renkei_host::{Console, LONGEST_LOG};
+
+    use super::*;
+
+    /// A machine and its console, of which `log` was said before.
+    fn console(log: &[u8]) -> (Screen, UnixStream) {
+        let (stream, machine) = UnixStream::pair().unwrap();
+        let log = log.to_vec();
+        (Screen::open(Console { log, stream }).unwrap(), machine)
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_left_behind_as_soon_as_the_tape_has_passed() {
+        let (screen, mut machine) = console(b"log");
+        let mut stuck = Box::pin(sink::unfold((), |(), _: Message| pending::<Result<(), Infallible>>()));
+        let flood = tokio::task::spawn_blocking(move || {
+            // More than the tape holds; the console is read, so this comes to an end.
+            for _ in 0..5 {
+                machine.write_all(&vec![b'x'; LONGEST_LOG]).unwrap();
+            }
+            machine
+        });
+        assert_eq!(show_screen(&mut stuck, &screen).await, BEHIND);
+        flood.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_reads_gets_all_that_is_said_and_why_it_ends() {
+        let (screen, mut machine) = console(b"log ");
+        let mut read = Vec::new();
+        let mut reader = Box::pin(sink::unfold(&mut read, async |read: &mut Vec<u8>, message: Message| {
+            read.extend(message.into_data());
+            Ok::<_, Infallible>(read)
+        }));
+        let said = tokio::task::spawn_blocking(move || machine.write_all(&[0, 255, b'\n', 0x1d]).unwrap());
+        assert_eq!(show_screen(&mut reader, &screen).await.0, ended::IN_ORDER);
+        said.await.unwrap();
+        drop(reader);
+        assert_eq!(read, b"log \x00\xff\n\x1d");
+    }
 }
