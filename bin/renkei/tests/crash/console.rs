@@ -1,8 +1,11 @@
 //! Consoles across several hubs, of which one holds the agent, and what becomes of them when a process dies.
 
+use std::fs::Permissions;
 use std::io::{PipeWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::{Postgres, wait};
 use serde_json::json;
@@ -18,7 +21,11 @@ struct Seat {
 
 impl Seat {
     fn by(stand: &Stand, hub: usize) -> Self {
-        let mut command = console(stand, hub, &[]);
+        Self::with(console(stand, hub, &[]), &[])
+    }
+
+    fn with(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        command.envs(environment.iter().copied());
         let (reader, keyboard) = std::io::pipe().unwrap();
         command.stdin(Stdio::from(reader));
         let running = Running::start(command).unwrap();
@@ -130,4 +137,59 @@ fn who_stops_in_order_says_so() {
     stand.hubs[0].stop();
     let outcome = seat.ends();
     assert!(outcome.stderr.contains("this hub stops"), "{}", outcome.text());
+}
+
+/// Two more hubs over the same database: the agent is connected to neither.
+#[test]
+fn a_hub_with_a_certificate_shows_a_console_and_one_that_takes_no_agents_says_why() {
+    let server = Postgres::start().unwrap();
+    let stand = Stand::start(1, Some(&server.url(&server.create().unwrap())));
+    deploy(&stand);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let config = std::fs::read_to_string(stand.config()).unwrap();
+    let (hub, _) = config.split_once("[hub.agents]").unwrap();
+    let own = format!("listen = \"{}\"", stand.api.hub());
+    let hub = hub.replace(&own, "listen = \"127.0.0.1:0\"");
+    let serve = |name: &str, more: &str| {
+        std::fs::write(at(name), format!("{hub}{more}")).unwrap();
+        let running = Running::start(stand.command(&["serve", "--config", &at(name)])).unwrap();
+        let port = wait::until_some("the hub to listen", PATIENCE, || {
+            let told = running.stdout();
+            let (_, rest) = told.split_once("://127.0.0.1:")?;
+            Some(rest.split_once('\n')?.0.to_owned())
+        });
+        (running, port.unwrap())
+    };
+    let log = |url: String, trusted: &str| {
+        let mut command = console(&stand, 0, &["--log"]);
+        command.env("RENKEI_HUB", url).env("SSL_CERT_FILE", trusted);
+        Running::start(command).unwrap().finish().unwrap()
+    };
+
+    let (_alone, port) = serve("alone.toml", "");
+    let refused = log(format!("http://127.0.0.1:{port}"), "");
+    assert_eq!(refused.code(), Some(1), "{}", refused.text());
+    assert!(
+        refused.stderr.contains("this hub takes no agents"),
+        "{}",
+        refused.text()
+    );
+
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("hub.pem"), cert.pem()).unwrap();
+    std::fs::write(at("hub.key"), signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(at("hub.key"), Permissions::from_mode(0o600)).unwrap();
+    let (certificate, key) = (at("hub.pem"), at("hub.key"));
+    let tls = format!("[hub.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n");
+    let (_closed, port) = serve("closed.toml", &format!("{tls}[hub.agents]\nlisten = \"127.0.0.1:0\"\n"));
+    let url = format!("https://localhost:{port}");
+    let told = log(url.clone(), &certificate);
+    assert_eq!(told.stdout, "a has started\r\n", "{}", told.text());
+    let mut seat = Seat::with(
+        console(&stand, 0, &[]),
+        &[("RENKEI_HUB", &url), ("SSL_CERT_FILE", &certificate)],
+    );
+    seat.type_in("sealed\r");
+    seat.sees("a: sealed\r\n");
 }
