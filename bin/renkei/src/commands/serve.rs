@@ -139,6 +139,9 @@ async fn hub(
     Ok(())
 }
 
+/// The driver whose machines outlive the agent as processes.
+const QEMU: &str = "qemu";
+
 async fn site(settings: SiteSettings, stop: &watch::Sender<bool>, output: Output) -> Result<(), Failed> {
     let SiteSettings { config, url } = settings;
     let folder = DataFolder::new(&config.data)?;
@@ -150,7 +153,14 @@ async fn site(settings: SiteSettings, stop: &watch::Sender<bool>, output: Output
         url,
         version: VERSION.to_owned(),
     };
-    Ok(renkei_site::run::run(settings, driver, stopped(stop)).await?)
+    renkei_site::run::run(settings, driver, stopped(stop)).await?;
+    if which.name == QEMU {
+        tell(
+            output,
+            "machines that run go on without the agent; the next one finds them, and `renkei vm destroy` ends them",
+        );
+    }
+    Ok(())
 }
 
 /// Returns once everything is to stop.

@@ -1,5 +1,5 @@
 //! A control group for each machine, where the computer lets us have one (cgroups(7), version 2): a machine is then told apart in
-//! accounts, and does not end with the service that started it.
+//! accounts. They are below the agent's own group, which systemd leaves to a service that says `Delegate=yes`.
 
 use std::fs;
 use std::io;
@@ -29,7 +29,8 @@ pub(super) fn remove(id: VmId) {
 fn group(id: VmId) -> io::Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let root = mounted(&mounts).ok_or(io::ErrorKind::NotFound)?;
-    Ok(root.join(OURS).join(id.to_string()))
+    let own = fs::read_to_string("/proc/self/cgroup")?;
+    Ok(root.join(below(&own)).join(OURS).join(id.to_string()))
 }
 
 /// Where version 2 is mounted: the fifth word of a line, the type is the first one behind the dash (proc(5)).
@@ -41,6 +42,12 @@ fn mounted(mounts: &str) -> Option<PathBuf> {
     line.split(' ').nth(4).map(PathBuf::from)
 }
 
+/// The path of our own group without its first slash: in the line of version 2, whose number is 0 (cgroups(7)).
+fn below(groups: &str) -> &str {
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    own.unwrap_or_default().trim_start_matches('/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +57,10 @@ mod tests {
         let mounts = "24 30 0:22 / /proc rw - proc proc rw\n31 25 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
         assert_eq!(mounted(mounts), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         assert_eq!(mounted("24 30 0:22 / /proc rw - proc proc rw\n"), None);
+        assert_eq!(
+            below("4:pids:/a\n0::/system.slice/renkei-site.service\n"),
+            "system.slice/renkei-site.service"
+        );
+        assert_eq!(below("0::/\n"), "");
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 
 use renkei_types::id::VmId;
 
@@ -16,7 +17,8 @@ use super::running::chain;
 use super::seed::{Guest, NotTold};
 use crate::driver::DriverError;
 use crate::images::{Boot, Images};
-use std::sync::atomic::Ordering;
+use crate::small;
+use crate::whole::write_whole;
 
 /// Starts QEMU with all that it needs.
 pub(super) fn launch(
@@ -36,7 +38,7 @@ pub(super) fn launch(
     let kernel = kept.boot.as_ref().map(|boot| kernel(&machines.images, boot));
     let accel = match asleep {
         Some(asleep) => asleep.accel,
-        None => found(machines, kept.boot.as_ref()).accel,
+        None => found(machines).accel,
     };
     let call = Call {
         id,
@@ -72,8 +74,9 @@ pub(super) fn said(folder: &Path) -> DriverError {
     DriverError::transient(format!("QEMU ended at once: {text}"))
 }
 
-/// What carries processors out. It is found out once in each start of the computer.
-pub(super) fn found(machines: &Machines, boot: Option<&Boot>) -> Found {
+/// What carries processors out. It is found out once in each start of the computer, with the small template, which alone says what a
+/// canary has to say.
+pub(super) fn found(machines: &Machines) -> Found {
     let mut known = lock(&machines.accel);
     if let Some(found) = known.as_ref() {
         return found.clone();
@@ -85,22 +88,22 @@ pub(super) fn found(machines: &Machines, boot: Option<&Boot>) -> Found {
         };
         return known.insert(found).clone();
     }
-    let Some(boot) = boot else {
-        // Not remembered: the next machine may be one to try it with.
+    let small = machines.images.template(small::NAME);
+    let Some(boot) = small.ok().flatten().and_then(|bundle| bundle.boot) else {
+        // Not remembered: it may come.
         return Found {
             accel: Accel::Tcg,
-            reason: "without KVM: no template is here to try it with; `renkei template build small` makes one"
-                .to_owned(),
+            reason: "without KVM: `renkei template build small`, typed here, makes what it is tried with".to_owned(),
         };
     };
     let note = accel::note(&boot.kernel.to_string());
     let noted = fs::read(&note).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let found = noted.unwrap_or_else(|| {
         let log = machines.settings.folder.join("canary.log");
-        let found = accel::find(&kernel(&machines.images, boot), &log);
+        let found = accel::find(&kernel(&machines.images, &boot), &log);
         if let Ok(text) = serde_json::to_vec(&found) {
             // Otherwise it is found out again next time.
-            let _ = crate::whole::write_whole(&note, &text);
+            let _ = write_whole(&note, &text);
         }
         found
     });

@@ -186,13 +186,9 @@ fn finish(machines: &Machines, id: VmId, work: &Work, carried: Result<(), Driver
 
 impl Driver for Qemu {
     fn which(&self) -> agent::Driver {
-        let found = lock(&self.machines.accel).clone();
         agent::Driver {
             name: "qemu".to_owned(),
-            reason: found.map_or_else(
-                || "whether KVM works is tried when the first machine starts".to_owned(),
-                |found| found.reason,
-            ),
+            reason: launch::found(&self.machines).reason,
         }
     }
 
