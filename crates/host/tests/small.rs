@@ -45,7 +45,7 @@ fn it_is_what_its_seed_says_and_keeps_what_it_has() {
     }
     let size = "df -k / | awk 'NR == 2 { print $2 }'";
     let small: u64 = lab.ssh(&guest, ADDRESS, size).parse().unwrap();
-    lab.ssh(&guest, ADDRESS, "echo kept > /root/marker");
+    lab.ssh(&guest, ADDRESS, "echo kept > marker");
     assert!(guest.console().contains("login:"), "{}", guest.console());
     guest.power_down();
 
@@ -53,7 +53,7 @@ fn it_is_what_its_seed_says_and_keeps_what_it_has() {
     lab.grow("3G");
     let mut guest = lab.boot(Some(&seed("one", "renamed")));
     guest.until_says(UP);
-    assert_eq!(lab.ssh(&guest, ADDRESS, "cat /root/marker; hostname"), "kept\nrenamed");
+    assert_eq!(lab.ssh(&guest, ADDRESS, "cat marker; hostname"), "kept\nrenamed");
     let large: u64 = lab.ssh(&guest, ADDRESS, size).parse().unwrap();
     assert!(large > small * 2, "{small} {large}");
     // From inside it ends as well, and the root is whole afterwards.
@@ -66,7 +66,7 @@ fn it_is_what_its_seed_says_and_keeps_what_it_has() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("IDENTIFICATION HAS CHANGED"), "{said}");
     std::fs::remove_file(lab.folder.path().join("known_hosts")).unwrap();
-    assert_eq!(lab.ssh(&guest, ADDRESS, "cat /root/marker; hostname"), "kept\nsecond");
+    assert_eq!(lab.ssh(&guest, ADDRESS, "cat marker; hostname"), "kept\nsecond");
     // It was not even left with a journal to be replayed.
     let checked = lab.ssh(&guest, ADDRESS, "cat /run/renkei/fsck");
     assert!(
@@ -93,7 +93,7 @@ fn without_addresses_it_asks_for_one_and_takes_keys_of_user_data() {
     let mut guest = lab.boot(Some(&seed));
     guest.until_says(UP);
     lab.until_reached("10.77.0.50");
-    let command = "hostname; ip route; cat /root/.ssh/authorized_keys; ls /evil 2>&1; true";
+    let command = "hostname; ip route; cat .ssh/authorized_keys; ls /evil 2>&1; true";
     let said = lab.ssh(&guest, "10.77.0.50", command);
     assert!(
         said.starts_with("asks\n") && said.contains("default via 10.77.0.1"),
@@ -105,9 +105,9 @@ fn without_addresses_it_asks_for_one_and_takes_keys_of_user_data() {
     );
     let file = lab.folder.path().join("copied");
     std::fs::write(&file, "by sftp").unwrap();
-    let copied = lab.scp(&file, "10.77.0.50", "/root/copied");
+    let copied = lab.scp(&file, "10.77.0.50", "copied");
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
-    assert_eq!(lab.ssh(&guest, "10.77.0.50", "cat /root/copied"), "by sftp");
+    assert_eq!(lab.ssh(&guest, "10.77.0.50", "cat copied"), "by sftp");
     let refused = lab.try_ssh_as("nobody", "10.77.0.50", "true");
     assert!(!refused.status.success());
     guest.power_down();

@@ -136,7 +136,7 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
         room.admin.done(&["vm", "list", "-p", "lab"]).contains(FIRST)
     })
     .unwrap();
-    room.guest(&visitor, "echo kept > /root/marker && sync");
+    room.guest(&visitor, "echo kept > marker && sync");
 
     // All that look after it are killed, and it does not notice.
     let qemu = qemu_of(&id).unwrap();
@@ -152,7 +152,7 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
     // It is killed itself, and started again.
     signal(qemu, Signal::KILL);
     wait::until("another process", || qemu_of(&id).is_some_and(|other| other != qemu)).unwrap();
-    assert_eq!(room.guest(&visitor, "cat /root/marker"), "kept");
+    assert_eq!(room.guest(&visitor, "cat marker"), "kept");
 
     let boot = room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id");
     room.admin.done(&["vm", "reboot", "web", "--wait"]);
@@ -162,7 +162,7 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
     room.guest(&visitor, "poweroff");
     wait::until("it to be off", || room.state("web") == "stopped").unwrap();
     room.admin.done(&["vm", "power-on", "web", "--wait"]);
-    assert_eq!(room.guest(&visitor, "cat /root/marker"), "kept");
+    assert_eq!(room.guest(&visitor, "cat marker"), "kept");
 
     room.admin.done(&["vm", "destroy", "web", "--yes", "--wait"]);
     assert_eq!(qemu_of(&id), None);
