@@ -79,7 +79,7 @@ actions! {
     TemplatePublish "template:publish";
     /// See machines.
     VmRead "vm:read";
-    /// Deploy, run, change and destroy machines.
+    /// Deploy, run, change and destroy machines, and sit down at their consoles.
     VmWrite "vm:write";
     /// See networks, addresses and rules.
     SegmentRead "segment:read";

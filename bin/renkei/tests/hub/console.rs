@@ -13,13 +13,13 @@ use super::terminal::Typist;
 use super::vm::{ask, lab};
 
 /// Somebody at a console without a terminal: what is typed comes from a pipe that stays open.
-struct Seat {
+pub struct Seat {
     running: Running,
     keyboard: PipeWriter,
 }
 
 impl Seat {
-    fn at(person: &Person, machine: &str) -> Self {
+    pub fn at(person: &Person, machine: &str) -> Self {
         let mut command = person.command(person.program().to_str().expect("a path"));
         command.args(["vm", "console", machine]);
         let (reader, keyboard) = std::io::pipe().expect("a pipe");
@@ -28,19 +28,19 @@ impl Seat {
         Self { running, keyboard }
     }
 
-    fn type_in(&mut self, keys: &str) {
+    pub fn type_in(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("typed");
     }
 
     /// Waits until the machine has said this.
-    fn sees(&self, words: &str) {
+    pub fn sees(&self, words: &str) {
         let seen = || self.running.stdout().contains(words);
         let waited = wait::until(words, seen);
         waited.unwrap_or_else(|error| panic!("{error}: {}{}", self.running.stdout(), self.running.stderr()));
     }
 
     /// Waits until it has ended by itself.
-    fn ends(self) -> Outcome {
+    pub fn ends(self) -> Outcome {
         self.running.finish().expect("it ends")
     }
 

@@ -12,6 +12,7 @@ use renkei_testkit::visitor::qemu_of;
 use renkei_testkit::{Visitor, namespace, wait};
 use rustix::process::Signal;
 
+use super::console::Seat;
 use super::host::wait_for_agents;
 use super::support::{Hub, Person};
 use super::vm::state;
@@ -167,6 +168,40 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
     room.admin.done(&["vm", "destroy", "web", "--yes", "--wait"]);
     assert_eq!(qemu_of(&id), None);
     assert!(!room.hub.data().join("site/qemu/machines").join(&id).exists());
+}
+
+#[test]
+fn people_share_the_console_of_a_real_machine_until_it_is_off() {
+    let mut room = Room::new();
+    room.deploy("web");
+    let mut seats = [Seat::at(&room.admin, "web"), Seat::at(&room.admin, "web")];
+    // From its first start on, also for those who come later.
+    for seat in &seats {
+        seat.sees("making keys for instance");
+        seat.sees("web login: ");
+    }
+    // One types a name, the other what is asked for then; both see what the guest thinks of it.
+    for (number, (keys, answer)) in [("ada\r", "Password: "), ("secret\r", "Login incorrect")]
+        .into_iter()
+        .enumerate()
+    {
+        seats[number].type_in(keys);
+        for seat in &seats {
+            seat.sees(answer);
+        }
+    }
+    room.admin.done(&["vm", "power-off", "web", "--wait"]);
+    for seat in seats {
+        let outcome = seat.ends();
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.text());
+        assert!(
+            outcome.stderr.contains("the machine does not run any more"),
+            "{}",
+            outcome.text()
+        );
+    }
+    let log = room.admin.done(&["vm", "console", "web", "--log"]);
+    assert!(log.contains("web login: ada") && !log.contains("secret"), "{log}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use renkei_types::agent::READ_AT_ONCE;
 use renkei_types::id::VmId;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::stream::{LARGEST_FRAME, Of};
@@ -47,6 +48,7 @@ pub async fn open(
     let came = streams::open(&hub, &asked, &wanted).await?;
     let guest = Guest { asked, secret, vm };
     Ok(upgrade
+        .read_buffer_size(READ_AT_ONCE)
         .max_frame_size(LARGEST_FRAME)
         .max_message_size(LARGEST_FRAME)
         .on_upgrade(move |socket| streams::relay(hub, guest, (socket, came))))
