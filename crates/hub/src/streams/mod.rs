@@ -24,6 +24,10 @@ use crate::app::vm::console::Wanted;
 
 /// The most bytes of a log.
 const LONGEST_LOG: usize = 64 * 1024;
+/// For how long either end may take nothing before it is given up; who says nothing is for twice as long.
+const DEAD: Duration = Duration::from_secs(30);
+/// The most characters of an agent's reason.
+const LONGEST_WHY: usize = 500;
 
 /// Asks an agent for a stream, and waits until it says that it is open.
 pub(crate) async fn open(hub: &Hub, asked: &Asked, wanted: &Wanted) -> Result<Came, Problem> {
@@ -59,8 +63,13 @@ pub(crate) async fn open(hub: &Hub, asked: &Asked, wanted: &Wanted) -> Result<Ca
     let unavailable = |title: String| Problem::new(ProblemKind::Unavailable, title);
     match came {
         Some((came, Some(Answer::Open))) => Ok(came),
-        Some((_, Some(Answer::Refused { why, again: true }))) => Err(unavailable(why).hint("try again")),
-        Some((_, Some(Answer::Refused { why, again: false }))) => Err(Problem::new(ProblemKind::Conflict, why)),
+        Some((_, Some(Answer::Refused { why, again }))) => {
+            let why: String = why.chars().take(LONGEST_WHY).collect();
+            match again {
+                true => Err(unavailable(why).hint("try again")),
+                false => Err(Problem::new(ProblemKind::Conflict, why)),
+            }
+        }
         Some((_, None)) => Err(unavailable(format!(
             "the agent of host `{}` broke the connection",
             host.name
@@ -123,10 +132,22 @@ fn drawn() -> Result<StreamId, Problem> {
     Ok(StreamId(Builder::from_random_bytes(bytes).into_uuid()))
 }
 
-/// A problem as the middle of a sentence can take it.
+/// A problem as the reason of a close frame, which has room for 123 bytes (RFC 6455, 5.5).
 fn reason(problem: &Problem) -> String {
-    problem.title.chars().take(100).collect()
+    let mut reason = problem.title.clone();
+    reason.truncate(reason.floor_char_boundary(123));
+    reason
 }
 
-/// For how long either end may take nothing, or say nothing, before it is taken for gone.
-const DEAD: Duration = Duration::from_secs(30);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_fits_into_a_close_frame() {
+        let told = |title: &str| reason(&Problem::new(ProblemKind::Frozen, title));
+        assert_eq!(told("machine is frozen"), "machine is frozen");
+        assert_eq!(told(&"凍".repeat(100)), "凍".repeat(41));
+        assert_eq!(told(&"x".repeat(200)).len(), 123);
+    }
+}
