@@ -16,6 +16,7 @@ pub mod python;
 pub mod renkei;
 pub mod seed;
 pub mod sshd;
+pub mod tap;
 pub mod tree;
 pub mod visitor;
 pub mod wait;
@@ -38,6 +39,7 @@ pub const PACKAGES: &[&str] = &[
     "openssh-sftp-server",
     "iproute2",
     "nftables",
+    "conntrack",
     "dnsmasq-base",
     "qemu-system-x86",
     "qemu-utils",

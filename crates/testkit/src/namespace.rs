@@ -41,6 +41,11 @@ impl Namespace {
         Self { name }
     }
 
+    /// One that something else has made or will make; it is removed when this is dropped.
+    pub fn of(name: String) -> Self {
+        Self { name }
+    }
+
     /// As `ip netns` shows it.
     pub fn name(&self) -> &str {
         &self.name

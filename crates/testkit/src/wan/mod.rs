@@ -12,7 +12,7 @@
 mod frame;
 mod iperf;
 mod link;
-mod tun;
+pub(crate) mod tun;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
