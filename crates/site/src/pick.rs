@@ -91,6 +91,7 @@ fn qemu(folder: &DataFolder, memory_percent: u32) -> Result<Box<dyn Driver>, Pic
         images: folder.path().join(IMAGES),
         network: network::Settings {
             namespace: namespace(folder.path()),
+            uplink: None,
         },
         capacity: capacity(folder.path(), memory_percent),
         accel: None,

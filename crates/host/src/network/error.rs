@@ -1,6 +1,9 @@
 //! What goes wrong with networks.
 
 use std::io;
+use std::path::PathBuf;
+
+use renkei_types::id::SegmentId;
 
 /// Why a network could not be made so, or not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,15 @@ pub enum NetworkError {
         #[source]
         source: serde_json::Error,
     },
+    /// A file that could not be written.
+    #[error("cannot write `{}`", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Something else has a name that would be ours.
     #[error("link `{name}` in namespace `{namespace}` is not what it should be but `{found}`: remove it")]
     Foreign {
@@ -50,11 +62,17 @@ pub enum NetworkError {
         /// What its label says.
         found: String,
     },
+    /// A segment whose machines reach nobody but one another.
+    #[error(
+        "segment `{0}` has no gateway: its addresses overlap with those of another segment of its project, or the site's pool \
+         for SNAT has no address left"
+    )]
+    NoGateway(SegmentId),
 }
 
 impl NetworkError {
     /// Whether a retry may help without anybody doing anything.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { .. } | Self::File { .. })
     }
 }

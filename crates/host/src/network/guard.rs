@@ -7,6 +7,12 @@
 //! - `gateway`: whoever says that he is the gateway: packets, ARP and neighbour discovery from its addresses, router advertisements
 //!   (RFC 4861, section 4.2), and what DHCP servers send.
 //!
+//! - `range`: packets and ARP from addresses that are not of the segment. Who has none yet sends from 0.0.0.0 or `::`, and IPv6 has
+//!   addresses for the link alone.
+//!
+//! - `claim`: the same from addresses of the segment that were not issued to this adapter, and neighbour advertisements for them. Each is
+//!   remembered as a *claim* for an hour after its last packet: somebody may decide to issue it.
+//!
 //! What is left is let through, and addresses of the segment in it are learned for the tap: the sender's of ARP (RFC 826), the source
 //! of IPv4 and IPv6, and the target of neighbour advertisements. Neither an ARP probe, whose sender is 0.0.0.0 (RFC 5227), nor the
 //! solicitation of an address that is only tried (RFC 4862, section 5.4.2) is a use of the address.
@@ -19,6 +25,7 @@ use renkei_types::segment::Segment;
 use serde_json::{Value, json};
 
 use super::label::Tap;
+use super::rule::{field, is, is_not, one_of, within};
 use super::switch::Switch;
 use super::table::{Chain, Hook, Learned, Listing, Table};
 
@@ -30,6 +37,8 @@ pub(super) const NAME: &str = "renkei";
 const MOST: u32 = 64;
 /// For how long an address is remembered that was not used again, seconds: longer than a machine is on.
 const REMEMBERED: u32 = 365 * 24 * 3600;
+/// For how long a claim is remembered, seconds.
+const CLAIMED: u32 = 3600;
 /// What was used so many seconds before the latest packet of its family is no longer in use.
 const CURRENT: u64 = 60;
 
@@ -40,6 +49,10 @@ pub struct Dropped {
     pub mac: u64,
     /// That said to be the gateway.
     pub gateway: u64,
+    /// From an address that is not of the segment.
+    pub range: u64,
+    /// From an address of the segment that was not issued to the adapter.
+    pub claim: u64,
 }
 
 /// The table that a switch needs.
@@ -55,10 +68,16 @@ pub(super) fn table(switch: &Switch) -> Table {
     for tap in switch.taps.values() {
         let ranges = switch.bridges.get(&tap.segment).map(|bridge| bridge.ranges.as_slice());
         let names = Names::of(&tap.name());
-        table.learned.push(names.set(&names.seen4, "ipv4_addr"));
-        table.learned.push(names.set(&names.seen6, "ipv6_addr"));
+        table.learned.extend([
+            set(&names.seen4, "ipv4_addr", REMEMBERED),
+            set(&names.seen6, "ipv6_addr", REMEMBERED),
+            set(&names.claim4, "ipv4_addr", CLAIMED),
+            set(&names.claim6, "ipv6_addr", CLAIMED),
+        ]);
         table.counters.push(names.mac.clone());
         table.counters.push(names.gateway.clone());
+        table.counters.push(names.range.clone());
+        table.counters.push(names.claim.clone());
         jumps.push(json!([tap.name(), { "goto": { "target": names.chain } }]));
         table.chains.push(Chain {
             rules: rules(tap, ranges.unwrap_or_default(), &names),
@@ -91,8 +110,12 @@ struct Names {
     chain: String,
     seen4: String,
     seen6: String,
+    claim4: String,
+    claim6: String,
     mac: String,
     gateway: String,
+    range: String,
+    claim: String,
 }
 
 impl Names {
@@ -103,39 +126,26 @@ impl Names {
             seen6: format!("seen6-{tap}"),
             mac: format!("mac-{tap}"),
             gateway: format!("gateway-{tap}"),
-        }
-    }
-
-    fn set(&self, name: &str, of: &'static str) -> Learned {
-        Learned {
-            name: name.to_owned(),
-            of,
-            size: MOST,
-            seconds: REMEMBERED,
+            range: format!("range-{tap}"),
+            claim: format!("claim-{tap}"),
+            claim4: format!("claim4-{tap}"),
+            claim6: format!("claim6-{tap}"),
         }
     }
 }
 
-/// A field of a packet.
-fn field(protocol: &str, field: &str) -> Value {
-    json!({ "payload": { "protocol": protocol, "field": field } })
+fn set(name: &str, of: &'static str, seconds: u32) -> Learned {
+    Learned {
+        name: name.to_owned(),
+        of,
+        size: MOST,
+        seconds,
+    }
 }
 
 /// The target of neighbour discovery: 16 bytes behind the first 8 (RFC 4861, sections 4.3 and 4.4). nft 1.0.6 has no word for it.
 fn target(bits: u32) -> Value {
     json!({ "payload": { "base": "th", "offset": 64, "len": bits } })
-}
-
-fn is(left: Value, right: Value) -> Value {
-    json!({ "match": { "op": "==", "left": left, "right": right } })
-}
-
-fn is_not(left: Value, right: Value) -> Value {
-    json!({ "match": { "op": "!=", "left": left, "right": right } })
-}
-
-fn within(range: &Range) -> Value {
-    json!({ "prefix": { "addr": range.address().to_string(), "len": range.prefix() } })
 }
 
 fn hexadecimal(address: IpAddr) -> String {
@@ -198,24 +208,71 @@ fn rules(tap: &Tap, ranges: &[Range], names: &Names) -> Vec<Value> {
             }
         }
     }
+    if !ranges.is_empty() {
+        let of = |v4: bool| ranges.iter().filter(move |range| range.is_v4() == v4).map(within);
+        let v4: Vec<Value> = of(true).chain([json!("0.0.0.0")]).collect();
+        let local = json!({ "prefix": { "addr": "fe80::", "len": 10 } });
+        let v6: Vec<Value> = of(false).chain([local, json!("::")]).collect();
+        for (source, from) in [
+            (field("arp", "saddr ip"), &v4),
+            (field("ip", "saddr"), &v4),
+            (field("ip6", "saddr"), &v6),
+        ] {
+            rules.push(drop(&[is_not(source, one_of(from.iter().cloned()))], &names.range));
+        }
+    }
     for range in ranges {
-        let learn = |matches: Vec<Value>, address: Value, set: &str| {
-            let update = json!({ "set": { "op": "update", "elem": address, "set": format!("@{set}") } });
-            Value::Array(matches.into_iter().chain([update]).collect())
-        };
-        let protocols: &[&str] = if range.is_v4() { &["arp", "ip"] } else { &["ip6"] };
-        for protocol in protocols {
-            let source = field(protocol, if *protocol == "arp" { "saddr ip" } else { "saddr" });
-            let set = if range.is_v4() { &names.seen4 } else { &names.seen6 };
-            rules.push(learn(vec![is(source.clone(), within(range))], source, set));
+        rules.extend(uses(tap, range, names));
+    }
+    rules
+}
+
+/// What uses an address of the segment: learned where it was issued to the adapter, remembered and dropped where it was not.
+fn uses(tap: &Tap, range: &Range, names: &Names) -> Vec<Value> {
+    let v4 = range.is_v4();
+    let (seen, claims) = match v4 {
+        true => (&names.seen4, &names.claim4),
+        false => (&names.seen6, &names.claim6),
+    };
+    let issued: Vec<IpAddr> = tap
+        .addresses
+        .iter()
+        .copied()
+        .filter(|address| range.has(*address))
+        .collect();
+    let update =
+        |set: &str, address: &Value| json!({ "set": { "op": "update", "elem": address, "set": format!("@{set}") } });
+    let mut rules = Vec::new();
+    let mut add = |within: &[Value], address: Value, plain: &dyn Fn(IpAddr) -> Value| {
+        let mine: Vec<Value> = issued.iter().map(|one| plain(*one)).collect();
+        let others = (!mine.is_empty()).then(|| is_not(address.clone(), one_of(mine)));
+        let claimed: Vec<Value> = within.iter().cloned().chain(others).collect();
+        // A rule ends where it cannot remember any more, so that the one that drops is another one.
+        for what in [
+            vec![update(claims, &address)],
+            vec![json!({ "counter": names.claim }), json!({ "drop": null })],
+        ] {
+            rules.push(Value::Array(claimed.iter().cloned().chain(what).collect()));
         }
-        if let IpAddr::V6(first) = range.address() {
-            // nft cannot compare a raw field with a prefix, but it can look at so many bits less.
-            let prefix = u32::from(range.prefix());
-            let bits = format!("{:#x}", first.to_bits().checked_shr(128 - prefix).unwrap_or_default());
-            let matches = vec![discovery(&["nd-neighbor-advert"]), is(target(prefix), json!(bits))];
-            rules.push(learn(matches, target(128), &names.seen6));
+        if !issued.is_empty() {
+            rules.push(Value::Array(
+                within.iter().cloned().chain([update(seen, &address)]).collect(),
+            ));
         }
+    };
+    let written = |one: IpAddr| json!(one.to_string());
+    let protocols: &[&str] = if v4 { &["arp", "ip"] } else { &["ip6"] };
+    for protocol in protocols {
+        let source = field(protocol, if *protocol == "arp" { "saddr ip" } else { "saddr" });
+        add(&[is(source.clone(), within(range))], source, &written);
+    }
+    if let IpAddr::V6(first) = range.address() {
+        // nft cannot compare a raw field with a prefix, but it can look at so many bits less.
+        let prefix = u32::from(range.prefix());
+        let bits = format!("{:#x}", first.to_bits().checked_shr(128 - prefix).unwrap_or_default());
+        let advert = is(field("icmpv6", "type"), json!("nd-neighbor-advert"));
+        let matches = [advert, is(target(prefix), json!(bits))];
+        add(&matches, target(128), &|one| json!(hexadecimal(one)));
     }
     rules
 }
@@ -235,6 +292,25 @@ pub(super) fn seen(switch: &Switch, listing: &Listing) -> BTreeMap<Mac, Vec<IpAd
     seen
 }
 
+/// The addresses that each adapter has claimed of late.
+pub(super) fn claims(switch: &Switch, listing: &Listing) -> BTreeMap<Mac, Vec<IpAddr>> {
+    let mut claims = BTreeMap::new();
+    for tap in switch.taps.values() {
+        let names = Names::of(&tap.name());
+        let sets = [&names.claim4, &names.claim6].into_iter();
+        let learned = sets.flat_map(|set| listing.learned(set));
+        // One that was issued meanwhile is no claim any more.
+        let open = learned
+            .filter_map(|(text, _)| text.parse().ok())
+            .filter(|one| !tap.addresses.contains(one));
+        let open: Vec<IpAddr> = open.collect();
+        if !open.is_empty() {
+            claims.insert(tap.mac, open);
+        }
+    }
+    claims
+}
+
 /// Of addresses and the seconds in which each is forgotten those that are in use, the latest first.
 fn current(mut learned: Vec<(IpAddr, u64)>) -> Vec<IpAddr> {
     learned.sort_by_key(|(address, expires)| (std::cmp::Reverse(*expires), *address));
@@ -250,6 +326,8 @@ pub(super) fn dropped(switch: &Switch, listing: &Listing) -> BTreeMap<Mac, Dropp
         let dropped = Dropped {
             mac: listing.counted(&names.mac),
             gateway: listing.counted(&names.gateway),
+            range: listing.counted(&names.range),
+            claim: listing.counted(&names.claim),
         };
         (tap.mac, dropped)
     };

@@ -1,19 +1,38 @@
 //! Names of links, and the labels by which links are known again.
 //!
 //! A link's name has at most 15 bytes (`IFNAMSIZ`), a UUID has 36 characters. So a name is a letter and the last 12 hexadecimal
-//! digits of an id, which are drawn in a UUID version 7 (RFC 9562, section 5.7): `b` and the segment's for a bridge, `t`, the
-//! machine's and two digits for the adapter's number for a tap. The whole ids are in the link's alias, its **label**, with all
-//! else that has to be known of it: an agent that starts anew keeps no list but reads the labels.
+//! digits of an id, which are drawn in a UUID version 7 (RFC 9562, section 5.7):
+//!
+//! | name | in | is |
+//! | --- | --- | --- |
+//! | `b`, the segment's | the switch | the bridge of a segment |
+//! | `t`, the machine's, two digits for the adapter's number | the switch | a tap |
+//! | `g`, the segment's | the switch | the bridge's end of the link to the gateway |
+//! | `s`, the segment's | the project's gateway | the other end of it |
+//! | `uplink` | the switch | the bridge between the gateways and the outside |
+//! | `u`, the project's | the switch | that bridge's end of the link to the gateway |
+//! | `uplink` | the project's gateway | the other end of it |
+//! | `outside` | the switch | where the host, or what else is outside, is plugged into that bridge |
+//!
+//! The whole ids are in the alias of each link of the switch, its **label**, with all else that has to be known of it: an agent that
+//! starts anew keeps no list but reads the labels.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use renkei_types::id::{SegmentId, VmId};
+use renkei_types::id::{ProjectId, SegmentId, VmId};
 use renkei_types::network::{Mac, Range};
 use uuid::Uuid;
 
 /// The first word of every label.
 const OURS: &str = "renkei";
+/// The longest label, bytes.
+const LONGEST: usize = 255;
+/// The name of the bridge between the gateways and the outside.
+pub(super) const UPLINK: &str = "uplink";
+/// The name of the port of that bridge behind which the outside is.
+pub(super) const OUTSIDE: &str = "outside";
 
 /// What a bridge is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +58,26 @@ pub(super) struct Tap {
     pub mac: Mac,
     /// Who may open it.
     pub owner: u32,
+    /// The addresses that the adapter may use: as many of them as fit into a label.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A gateway's link into a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gate {
+    /// Into which.
+    pub segment: SegmentId,
+    /// Whose.
+    pub project: ProjectId,
+}
+
+/// A gateway's link to the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Whose.
+    pub project: ProjectId,
+    /// The address from which the project's machines are seen outside.
+    pub own: IpAddr,
 }
 
 /// A label.
@@ -46,6 +85,12 @@ pub(super) struct Tap {
 pub(super) enum Label {
     Bridge(Bridge),
     Tap(Tap),
+    Gate(Gate),
+    /// The bridge between the gateways and the outside.
+    Uplink,
+    Way(Way),
+    /// The port of that bridge behind which the outside is, and what it was in the host's own namespace.
+    Outside(String),
 }
 
 /// The last 12 digits of an id.
@@ -64,6 +109,38 @@ pub(super) fn tap_name(vm: VmId, number: u8) -> String {
     format!("t{}{number:02x}", digits(vm.0))
 }
 
+/// The name of a gateway's link into a segment.
+pub(super) fn leg_name(segment: SegmentId) -> String {
+    format!("s{}", digits(segment.0))
+}
+
+/// The name of the other end of it, in the switch.
+pub(super) fn gate_name(segment: SegmentId) -> String {
+    format!("g{}", digits(segment.0))
+}
+
+/// The name of the end in the switch of a gateway's link to the outside.
+pub(super) fn way_name(project: ProjectId) -> String {
+    format!("u{}", digits(project.0))
+}
+
+/// The name of a project's gateway, among those of one switch: of its namespace.
+pub(super) fn gateway_name(switch: &str, project: ProjectId) -> String {
+    format!("{switch}-{}", digits(project.0))
+}
+
+/// The hardware address of a gateway in a segment: the same on every host, so that nobody has to learn another one.
+pub(super) fn leg_mac(segment: SegmentId) -> Mac {
+    let [.., a, b, c, d, e] = segment.0.into_bytes();
+    Mac([0x0a, a, b, c, d, e])
+}
+
+/// The hardware address of a project's gateway outside.
+pub(super) fn way_mac(project: ProjectId) -> Mac {
+    let [.., a, b, c, d, e] = project.0.into_bytes();
+    Mac([0x0e, a, b, c, d, e])
+}
+
 impl Bridge {
     pub(super) fn name(&self) -> String {
         bridge_name(self.segment)
@@ -71,6 +148,12 @@ impl Bridge {
 }
 
 impl Tap {
+    /// Leaves out the last addresses until the label fits into an alias: 255 bytes (`IFALIASZ` of linux/if.h, with the zero at the end).
+    pub(super) fn fitting(mut self) -> Self {
+        while Label::Tap(self.clone()).to_string().len() > LONGEST && self.addresses.pop().is_some() {}
+        self
+    }
+
     pub(super) fn name(&self) -> String {
         tap_name(self.vm, self.number)
     }
@@ -82,6 +165,10 @@ impl Label {
         match self {
             Self::Bridge(bridge) => bridge.name(),
             Self::Tap(tap) => tap.name(),
+            Self::Gate(gate) => gate_name(gate.segment),
+            Self::Uplink => UPLINK.to_owned(),
+            Self::Way(way) => way_name(way.project),
+            Self::Outside(_) => OUTSIDE.to_owned(),
         }
     }
 
@@ -90,7 +177,9 @@ impl Label {
         match (self, other) {
             (Self::Bridge(one), Self::Bridge(other)) => one.segment == other.segment,
             (Self::Tap(one), Self::Tap(other)) => (one.vm, one.number) == (other.vm, other.number),
-            _ => false,
+            (Self::Gate(one), Self::Gate(other)) => one == other,
+            (Self::Way(one), Self::Way(other)) => one.project == other.project,
+            (one, other) => one == other,
         }
     }
 }
@@ -102,11 +191,22 @@ impl fmt::Display for Label {
                 write!(f, "{OURS},segment,{segment},{mtu}")?;
                 ranges.iter().try_for_each(|range| write!(f, ",{range}"))
             }
-            Self::Tap(tap) => write!(
-                f,
-                "{OURS},adapter,{},{},{},{},{}",
-                tap.vm, tap.number, tap.segment, tap.mac, tap.owner
-            ),
+            Self::Tap(tap) => {
+                let Tap {
+                    vm,
+                    number,
+                    segment,
+                    mac,
+                    owner,
+                    ..
+                } = tap;
+                write!(f, "{OURS},adapter,{vm},{number},{segment},{mac},{owner}")?;
+                tap.addresses.iter().try_for_each(|address| write!(f, ",{address}"))
+            }
+            Self::Gate(gate) => write!(f, "{OURS},gate,{},{}", gate.segment, gate.project),
+            Self::Uplink => write!(f, "{OURS},uplink"),
+            Self::Way(way) => write!(f, "{OURS},way,{},{}", way.project, way.own),
+            Self::Outside(name) => write!(f, "{OURS},outside,{name}"),
         }
     }
 }
@@ -126,13 +226,27 @@ impl FromStr for Label {
                 mtu: read(mtu)?,
                 ranges: ranges.iter().map(|range| read(range)).collect::<Result<_, _>>()?,
             })),
-            [OURS, "adapter", vm, number, segment, mac, owner] => Ok(Self::Tap(Tap {
+            [OURS, "adapter", vm, number, segment, mac, owner, addresses @ ..] => Ok(Self::Tap(Tap {
                 vm: read(vm)?,
                 number: read(number)?,
                 segment: read(segment)?,
                 mac: read(mac)?,
                 owner: read(owner)?,
+                addresses: addresses
+                    .iter()
+                    .map(|address| read(address))
+                    .collect::<Result<_, _>>()?,
             })),
+            [OURS, "gate", segment, project] => Ok(Self::Gate(Gate {
+                segment: read(segment)?,
+                project: read(project)?,
+            })),
+            [OURS, "uplink"] => Ok(Self::Uplink),
+            [OURS, "way", project, own] => Ok(Self::Way(Way {
+                project: read(project)?,
+                own: read(own)?,
+            })),
+            [OURS, "outside", name] => Ok(Self::Outside((*name).to_owned())),
             _ => Err(NotOurs),
         }
     }
@@ -168,17 +282,18 @@ mod tests {
             mtu: 9216,
             ranges: vec!["255.255.255.248/29".parse().unwrap(), long],
         });
-        let tap = Label::Tap(Tap {
+        let tap = Tap {
             vm: VmId(id("0192d3c4-0000-7000-8000-fedcba987654")),
             number: 2,
             segment,
             mac: Mac::drawn([1, 2, 3]),
             owner: u32::MAX,
-        });
+            addresses: vec![long.address(); 9],
+        };
+        let tap = Label::Tap(tap.fitting());
         for label in [bridge, tap] {
             let text = label.to_string();
-            // IFALIASZ of linux/if.h is 256 with the zero at the end.
-            assert!(text.len() < 256, "{text}");
+            assert!(text.len() <= LONGEST, "{text}");
             assert_eq!(text.parse(), Ok(label));
         }
         assert_eq!("docker".parse::<Label>(), Err(NotOurs));

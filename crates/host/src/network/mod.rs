@@ -1,42 +1,60 @@
 //! The host's networks.
 //!
 //! A host has one network namespace, the *switch*, that holds every tap of its machines, and for each segment a bridge without any
-//! address, so that machines of a segment reach one another and nothing else reaches them, the host included. Nothing in the host's own
-//! namespace changes. In the switch, and only there, `bridge-nf-call-*` is 0: a new namespace has it at 1 (br_netfilter), and rules
-//! for IP would then meet frames inside a segment. IPv6 is off in it, as a bridge would otherwise give itself an address.
+//! address, so that machines of a segment reach one another. On the gateway host each project has a namespace of its own, its *gateway*,
+//! with a link into each of its segments and one to the outside ([`uplink`]): it holds the gateways' addresses and the project's outside
+//! ones, and decides what passes (`filter`). [`reach`] is the same as a function.
 //!
-//! Taps and bridges last when the agent ends; they are known again by the labels that they carry ([`label`]), and what somebody removes
-//! comes back with the next call. What a guest sends is looked at where it enters ([`guard`]).
+//! Nothing in the host's own namespace changes but one link, its routes and one table, and that only on a gateway host whose outside is
+//! the host. In the switch, and only there, `bridge-nf-call-*` is 0: a new namespace has it at 1 (br_netfilter), and rules for IP would
+//! then meet frames inside a segment. IPv6 is off in it, as a bridge would otherwise give itself an address.
 //!
-//! Everything is done by `ip`, `nft`, `nsenter` and `tee` as processes. No call is undone halfway: what fails is told, and made
-//! so by the next call.
+//! Links last when the agent ends; they are known again by the labels that they carry (`label`), and what somebody removes comes
+//! back with the next call. What a guest sends is looked at where it enters (`guard`).
+//!
+//! Everything is done by `ip`, `nft`, `nsenter`, `conntrack`, `dnsmasq`, `cat` and `tee` as processes. No call is undone halfway: what fails is told, and
+//! made so by the next call.
 
+mod conntrack;
+mod dnsmasq;
 mod error;
+mod filter;
+mod gateway;
+mod gateways;
 mod guard;
 mod label;
+mod namespace;
+mod outside;
+mod pool;
 mod program;
+pub mod reach;
+mod rule;
 mod switch;
 mod table;
+pub mod uplink;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
 use renkei_types::agent::{AdapterIntent, SegmentIntent};
-use renkei_types::id::{SegmentId, VmId};
+use renkei_types::id::{ProjectId, SegmentId, VmId};
 use renkei_types::network::Mac;
 use renkei_types::operation::Generation;
 
 pub use self::error::NetworkError;
 pub use self::guard::Dropped;
 
+use self::gateways::KeptGateway;
 use self::label::{Bridge, Tap};
-use self::program::{Job, Space};
+use self::namespace::Setting;
+use self::program::{Space, job};
 use self::switch::{Link, Switch};
-use self::table::{Listing, Table};
+use self::table::{Kept, Listing};
+use self::uplink::Uplink;
 
 /// What in /proc/sys is otherwise in the switch than in a new namespace.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [Setting; 5] = [
     ("/proc/sys/net/bridge/bridge-nf-call-iptables", "0"),
     ("/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0"),
     ("/proc/sys/net/bridge/bridge-nf-call-arptables", "0"),
@@ -47,18 +65,26 @@ const SETTINGS: [(&str, &str); 5] = [
 /// What has to be said of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The name of the switch's network namespace, as `ip netns` shows it: `renkei`. Each agent on a computer has one of its own.
+    /// The name of the switch's network namespace, as `ip netns` shows it: `renkei`. Each agent on a computer has one of its own. The
+    /// gateways' are named after it: `renkei-0123456789ab`.
     pub namespace: String,
+    /// Where the networks meet the outside, if this is the gateway host.
+    pub uplink: Option<Uplink>,
 }
 
 /// The networks of a host. All that it does can be done again; what it was before is seen in the kernel and not kept.
 #[derive(Debug)]
 pub struct Network {
     space: Space,
+    uplink: Option<Uplink>,
     /// What was said of segments last. It comes again with each call of [`Network::segments`].
-    told: BTreeMap<SegmentId, Bridge>,
-    /// The table as we made it, and how it is listed since; to see whether somebody changed it.
-    made: Option<(Table, Listing)>,
+    told: BTreeMap<SegmentId, SegmentIntent>,
+    guard: Kept,
+    /// The host's own table.
+    outside: Kept,
+    gateways: BTreeMap<ProjectId, KeptGateway>,
+    /// The project whose gateway was looked at last without a reason.
+    looked_at: Option<ProjectId>,
     troubles: Vec<NetworkError>,
 }
 
@@ -70,11 +96,17 @@ impl Network {
     pub fn open(settings: &Settings) -> Result<Self, NetworkError> {
         let mut network = Self {
             space: Space::named(&settings.namespace)?,
+            uplink: settings.uplink.clone(),
             told: BTreeMap::new(),
-            made: None,
+            guard: Kept::default(),
+            outside: Kept::default(),
+            gateways: BTreeMap::new(),
+            looked_at: None,
             troubles: Vec::new(),
         };
-        network.make(|_| ())?;
+        let plan = network.plan(|_| ())?;
+        network.make_guard(&plan)?;
+        network.make_links(&plan)?;
         Ok(network)
     }
 
@@ -95,11 +127,16 @@ impl Network {
             segment: adapter.segment,
             mac: adapter.mac,
             owner,
-        };
+            addresses: adapter.addresses.clone(),
+        }
+        .fitting();
         let name = tap.name();
-        self.make(|switch| {
+        let plan = self.plan(|switch| {
             switch.taps.insert((vm, tap.number), tap);
         })?;
+        self.make_guard(&plan)?;
+        self.make_links(&plan)?;
+        self.tell_services(&plan, adapter.segment);
         Ok(name)
     }
 
@@ -108,39 +145,29 @@ impl Network {
     /// # Errors
     /// If a program refuses.
     pub fn unplug(&mut self, vm: VmId) -> Result<(), NetworkError> {
-        self.make(|switch| switch.taps.retain(|(of, _), _| *of != vm))
+        let plan = self.plan(|switch| switch.taps.retain(|(of, _), _| *of != vm))?;
+        self.make_guard(&plan)?;
+        self.make_links(&plan)
     }
 
-    /// Makes segments so and says which generation of each is so. Those that are not named stay as they are. One that is to be gone is
-    /// gone when no machine is in it any more. What could not be made so is in [`Network::troubles`].
+    /// Makes segments so, with their gateways, and says which generation of each is so. Those that are not named stay as they are. One that is
+    /// to be gone is gone when no machine is in it any more. What could not be made so is in [`Network::troubles`].
     pub fn segments(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         self.troubles.clear();
         for (id, intent) in meant {
             if intent.tombstone {
                 self.told.remove(id);
             } else {
-                self.told.insert(*id, bridge(intent));
+                self.told.insert(*id, intent.clone());
             }
         }
-        let mut used = BTreeSet::new();
-        let made = self.make(|switch| {
-            used = switch.taps.values().map(|tap| tap.segment).collect();
-            for (id, intent) in meant {
-                if !intent.tombstone {
-                    switch.bridges.insert(*id, bridge(intent));
-                } else if !used.contains(id) {
-                    switch.bridges.remove(id);
-                }
+        match self.make_segments(meant) {
+            Ok(so) => so,
+            Err(error) => {
+                self.troubles.push(error);
+                BTreeMap::new()
             }
-        });
-        if let Err(error) = made {
-            self.troubles.push(error);
-            return BTreeMap::new();
         }
-        let so = meant
-            .iter()
-            .filter(|(id, intent)| !intent.tombstone || !used.contains(id));
-        so.map(|(id, intent)| (*id, intent.generation)).collect()
     }
 
     /// What the last call of [`Network::segments`] could not make so.
@@ -159,6 +186,18 @@ impl Network {
         Ok(guard::seen(&switch, &listing))
     }
 
+    /// By the adapter's hardware address: addresses of its segment that were not issued to it, and that it tried to use in the last hour. What it
+    /// sends from them is dropped until it is plugged in with them, which can be done while it runs. Segments that are strict have no claims.
+    ///
+    /// # Errors
+    /// If a program refuses.
+    pub fn claims(&mut self) -> Result<BTreeMap<Mac, Vec<IpAddr>>, NetworkError> {
+        let (mut switch, listing) = self.look()?;
+        let strict = |id: &SegmentId| self.told.get(id).is_some_and(|segment| segment.strict);
+        switch.taps.retain(|_, tap| !strict(&tap.segment));
+        Ok(guard::claims(&switch, &listing))
+    }
+
     /// By the adapter's hardware address: how many frames from it were dropped since it was plugged in.
     ///
     /// # Errors
@@ -168,93 +207,85 @@ impl Network {
         Ok(guard::dropped(&switch, &listing))
     }
 
+    /// The address from which each project's machines are seen outside, for [`Networks::new`].
+    ///
+    /// # Errors
+    /// If a program refuses.
+    pub fn own_addresses(&self) -> Result<BTreeMap<ProjectId, IpAddr>, NetworkError> {
+        Ok(Switch::of(&self.links()?).ways)
+    }
+
     fn look(&self) -> Result<(Switch, Listing), NetworkError> {
         let switch = Switch::of(&self.links()?);
         let listing = table::list(&self.space, guard::FAMILY, guard::NAME)?;
         Ok((switch, listing))
     }
 
-    /// Makes all that there is so, after `change`.
-    fn make(&mut self, change: impl FnOnce(&mut Switch)) -> Result<(), NetworkError> {
-        let doing = format!("enter network namespace `{}`", self.space.name());
-        if self.space.run(job(&doing, &["true"])).is_err() {
-            self.make_namespace()?;
-        }
-        self.make_settings()?;
+    /// What is to be in the switch, after `change`.
+    fn plan(&self, change: impl FnOnce(&mut Switch)) -> Result<Plan, NetworkError> {
+        namespace::make(&self.space)?;
+        namespace::set(&self.space, &SETTINGS)?;
         let links = self.links()?;
         let mut switch = Switch::of(&links);
         change(&mut switch);
-        switch.complete(&self.told);
-        // Before the links: a tap that comes up is guarded from its first frame.
-        self.make_guard(guard::table(&switch))?;
-        let changes = switch.changes(&links).map_err(|foreign| NetworkError::Foreign {
+        let told = self.told.iter().map(|(id, intent)| (*id, bridge(intent))).collect();
+        switch.complete(&told);
+        Ok(Plan { switch, links })
+    }
+
+    /// To be called before the links are made: a tap that comes up is guarded from its first frame.
+    fn make_guard(&mut self, plan: &Plan) -> Result<(), NetworkError> {
+        self.guard.make(&self.space, guard::table(&plan.switch))
+    }
+
+    fn make_links(&mut self, plan: &Plan) -> Result<(), NetworkError> {
+        let changes = plan.switch.changes(&plan.links, self.space.name());
+        let changes = changes.map_err(|foreign| NetworkError::Foreign {
             name: foreign.name,
             namespace: self.space.name().to_owned(),
             found: foreign.found,
         })?;
-        if changes.is_empty() {
-            return Ok(());
+        if changes.iter().any(|line| line.contains(" type veth ")) {
+            // The other end is new as well.
+            self.gateways.values_mut().for_each(|gateway| gateway.made = None);
         }
-        let doing = format!("change the links of namespace `{}`", self.space.name());
-        let mut input = changes.join("\n");
-        input.push('\n');
-        let job = Job {
-            doing: &doing,
-            words: &["ip", "-batch", "-"],
-            input: &input,
+        self.space.batch(&changes)
+    }
+
+    fn make_segments(
+        &mut self,
+        meant: &BTreeMap<SegmentId, SegmentIntent>,
+    ) -> Result<BTreeMap<SegmentId, Generation>, NetworkError> {
+        let mut used = BTreeSet::new();
+        let mut plan = self.plan(|switch| {
+            used = switch.taps.values().map(|tap| tap.segment).collect();
+            for (id, intent) in meant {
+                if !intent.tombstone {
+                    switch.bridges.insert(*id, bridge(intent));
+                    continue;
+                }
+                switch.gates.remove(id);
+                if !used.contains(id) {
+                    switch.bridges.remove(id);
+                }
+            }
+        })?;
+        self.make_guard(&plan)?;
+        let told = self.told.clone();
+        let failed = match self.uplink.clone() {
+            Some(uplink) => self.make_gateways(&mut plan, (&told, &uplink))?,
+            None => {
+                self.make_links(&plan)?;
+                BTreeSet::new()
+            }
         };
-        self.space.run(job).map(drop)
-    }
-
-    /// What is left of one that cannot be entered, such as a file without anything mounted on it, goes first.
-    fn make_namespace(&self) -> Result<(), NetworkError> {
-        let name = self.space.name();
-        let own = Space::own();
-        if self.space.path().exists() {
-            let doing = format!("remove what is left of network namespace `{name}`");
-            own.run(job(&doing, &["ip", "netns", "del", name]))?;
-        }
-        let doing = format!("make network namespace `{name}`");
-        own.run(job(&doing, &["ip", "netns", "add", name])).map(drop)
-    }
-
-    fn make_settings(&self) -> Result<(), NetworkError> {
-        let doing = format!("see the settings of network namespace `{}`", self.space.name());
-        // A kernel without br_netfilter, or without IPv6, has no such files.
-        let there: Vec<(&str, &str)> = SETTINGS
-            .into_iter()
-            .filter(|(file, _)| Path::new(file).exists())
-            .collect();
-        if there.is_empty() {
-            return Ok(());
-        }
-        let words: Vec<&str> = ["cat"].into_iter().chain(there.iter().map(|(file, _)| *file)).collect();
-        let answer = self.space.run(job(&doing, &words))?;
-        let answer = String::from_utf8_lossy(&answer);
-        let wrong = there.iter().zip(answer.lines()).filter(|((_, value), is)| value != is);
-        for ((file, value), _) in wrong {
-            let doing = format!("set `{file}` of network namespace `{}` to {value}", self.space.name());
-            let job = Job {
-                doing: &doing,
-                words: &["tee", file],
-                input: value,
-            };
-            self.space.run(job)?;
-        }
-        Ok(())
-    }
-
-    fn make_guard(&mut self, table: Table) -> Result<(), NetworkError> {
-        let listing = table.listing(&self.space)?;
-        if let Some((made, listed)) = &self.made
-            && *made == table
-            && listed.is_like(&listing)
-        {
-            return Ok(());
-        }
-        let listed = table.make(&self.space, &listing)?;
-        self.made = Some((table, listed));
-        Ok(())
+        self.remove_gateways(meant, &plan)?;
+        let is_so = |(id, intent): &(&SegmentId, &SegmentIntent)| match intent.tombstone {
+            true => !used.contains(id),
+            false => !failed.contains(id),
+        };
+        let so = meant.iter().filter(is_so);
+        Ok(so.map(|(id, intent)| (*id, intent.generation)).collect())
     }
 
     fn links(&self) -> Result<Vec<Link>, NetworkError> {
@@ -264,12 +295,10 @@ impl Network {
     }
 }
 
-fn job<'a>(doing: &'a str, words: &'a [&'a str]) -> Job<'a> {
-    Job {
-        doing,
-        words,
-        input: "",
-    }
+/// What is to be in the switch, and what is.
+struct Plan {
+    switch: Switch,
+    links: Vec<Link>,
 }
 
 fn bridge(intent: &SegmentIntent) -> Bridge {

@@ -30,6 +30,15 @@ pub(super) struct Job<'a> {
     pub input: &'a str,
 }
 
+/// A job without input.
+pub(super) fn job<'a>(doing: &'a str, words: &'a [&'a str]) -> Job<'a> {
+    Job {
+        doing,
+        words,
+        input: "",
+    }
+}
+
 impl Space {
     /// The namespace of this name.
     pub(super) fn named(name: &str) -> Result<Self, NetworkError> {
@@ -98,6 +107,30 @@ impl Space {
         })
     }
 
+    /// Runs lines of `ip` in it, one after the other until one fails. None is nothing to do.
+    pub(super) fn batch(&self, lines: &[String]) -> Result<(), NetworkError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let doing = format!("change the links of network namespace `{}`", self.name);
+        let mut input = lines.join("\n");
+        input.push('\n');
+        let job = Job {
+            doing: &doing,
+            words: &["ip", "-batch", "-"],
+            input: &input,
+        };
+        match self.run(job) {
+            // `Command failed -:3` alone would not say which.
+            Err(NetworkError::Refused { program, doing, said }) => Err(NetworkError::Refused {
+                program,
+                doing,
+                said: in_words(&said, lines),
+            }),
+            other => other.map(drop),
+        }
+    }
+
     /// Runs a program in it and reads what it writes as JSON. Nothing is read as `null`: so `ip -j` says that there is nothing.
     pub(super) fn ask<T: DeserializeOwned>(&self, job: Job<'_>) -> Result<T, NetworkError> {
         let answer = self.run(job)?;
@@ -134,9 +167,25 @@ impl Space {
     }
 }
 
+/// What `ip -batch` says, with the line that failed.
+fn in_words(said: &str, lines: &[String]) -> String {
+    let number = said.rsplit_once("-:").map(|(_, rest)| rest);
+    let number = number.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
+    let line = number.and_then(|number| lines.get(number.checked_sub(1)?));
+    line.map_or_else(|| said.to_owned(), |line| format!("{said} (`{line}`)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_fails_is_shown() {
+        let lines = ["link add a type veth".to_owned(), "link set b up".to_owned()];
+        let said = "Cannot find device \"b\" Command failed -:2";
+        assert_eq!(in_words(said, &lines), format!("{said} (`link set b up`)"));
+        assert_eq!(in_words("no", &lines), "no");
+    }
 
     #[test]
     fn a_program_that_refuses_is_quoted() {

@@ -4,11 +4,13 @@
 //! look, and nothing but the labels has to be kept.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use renkei_types::id::{SegmentId, VmId};
+use renkei_types::id::{ProjectId, SegmentId, VmId};
 use serde::Deserialize;
 
-use super::label::{Bridge, Label, Tap};
+use super::filter;
+use super::label::{self, Bridge, Gate, Label, Tap, Way};
 
 /// The MTU of a segment of which nobody has said anything yet: the hub's default.
 const MTU: u16 = 1450;
@@ -43,6 +45,14 @@ impl Link {
 pub(super) struct Switch {
     pub bridges: BTreeMap<SegmentId, Bridge>,
     pub taps: BTreeMap<(VmId, u8), Tap>,
+    /// Links to gateways, by their segments.
+    pub gates: BTreeMap<SegmentId, ProjectId>,
+    /// Links between gateways and the outside, with the projects' own addresses.
+    pub ways: BTreeMap<ProjectId, IpAddr>,
+    /// The bridge that those are in, with its MTU in bytes.
+    pub uplink: Option<u32>,
+    /// What of the host is plugged into it.
+    pub outside: Option<String>,
 }
 
 /// A link with a name of ours and another's label.
@@ -56,7 +66,7 @@ impl Switch {
     /// What the labels say.
     pub(super) fn of(links: &[Link]) -> Self {
         let mut switch = Self::default();
-        for label in links.iter().filter_map(Link::label) {
+        for (link, label) in links.iter().filter_map(|link| Some((link, link.label()?))) {
             match label {
                 Label::Bridge(bridge) => {
                     switch.bridges.insert(bridge.segment, bridge);
@@ -64,6 +74,14 @@ impl Switch {
                 Label::Tap(tap) => {
                     switch.taps.insert((tap.vm, tap.number), tap);
                 }
+                Label::Gate(gate) => {
+                    switch.gates.insert(gate.segment, gate.project);
+                }
+                Label::Way(way) => {
+                    switch.ways.insert(way.project, way.own);
+                }
+                Label::Uplink => switch.uplink = Some(link.mtu),
+                Label::Outside(of) => switch.outside = Some(of),
             }
         }
         switch
@@ -88,45 +106,106 @@ impl Switch {
         }
     }
 
-    /// Lines for `ip -batch` that make `links` so; none if they are. Links with labels of ours that are no longer meant go.
+    /// Lines for `ip -batch` that make `links` so; none if they are. Links with labels of ours that are no longer meant go. `switch` is the
+    /// name of the switch's namespace, after which those of gateways are named: they must be there.
     ///
     /// # Errors
     /// If a link has the name of one that is meant, and the label of something else.
-    pub(super) fn changes(&self, links: &[Link]) -> Result<Vec<String>, Foreign> {
+    pub(super) fn changes(&self, links: &[Link], switch: &str) -> Result<Vec<String>, Foreign> {
         let mut lines = Vec::new();
         for label in links.iter().filter_map(Link::label) {
             let meant = match &label {
                 Label::Bridge(bridge) => self.bridges.contains_key(&bridge.segment),
                 Label::Tap(tap) => self.taps.contains_key(&(tap.vm, tap.number)),
+                Label::Gate(gate) => self.gates.get(&gate.segment) == Some(&gate.project),
+                Label::Way(way) => self.ways.contains_key(&way.project),
+                Label::Uplink => self.uplink.is_some(),
+                Label::Outside(_) => self.outside.is_some(),
             };
             if !meant {
                 lines.push(format!("link del dev {}", label.name()));
             }
         }
-        for bridge in self.bridges.values() {
-            let wanted = Wanted {
-                label: Label::Bridge(bridge.clone()),
-                mtu: bridge.mtu,
-                master: None,
-            };
-            lines.extend(wanted.changes(links)?);
-        }
-        for tap in self.taps.values() {
-            let wanted = Wanted {
-                label: Label::Tap(for_its_user(tap, links)),
-                mtu: self.bridges.get(&tap.segment).map_or(MTU, |bridge| bridge.mtu),
-                master: Some(super::label::bridge_name(tap.segment)),
-            };
+        for wanted in self.wanted(links, switch) {
             lines.extend(wanted.changes(links)?);
         }
         Ok(lines)
+    }
+
+    /// Bridges before what is plugged into them.
+    fn wanted(&self, links: &[Link], switch: &str) -> Vec<Wanted> {
+        // No spanning tree and no waiting: a bridge here is a star. No snooping: nobody would ask for memberships.
+        let bridge = |label: Label, mtu: u32| Wanted {
+            make: Some(format!(
+                "link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+                label.name()
+            )),
+            label,
+            mtu: Some(mtu),
+            master: None,
+        };
+        let pair = |label: Label, peer: String, project: ProjectId| {
+            let gateway = label::gateway_name(switch, project);
+            let make = format!("link add {} type veth peer name {peer} netns {gateway}", label.name());
+            (label, make)
+        };
+        let mtu = |segment: &SegmentId| self.bridges.get(segment).map_or(MTU.into(), |bridge| bridge.mtu.into());
+        let mut wanted = Vec::new();
+        for one in self.bridges.values() {
+            wanted.push(bridge(Label::Bridge(one.clone()), one.mtu.into()));
+        }
+        wanted.extend(self.uplink.map(|mtu| bridge(Label::Uplink, mtu)));
+        for tap in self.taps.values() {
+            wanted.push(Wanted {
+                make: Some(format!("tuntap add dev {} mode tap user {}", tap.name(), tap.owner)),
+                label: Label::Tap(for_its_user(tap, links)),
+                mtu: Some(mtu(&tap.segment)),
+                master: Some(label::bridge_name(tap.segment)),
+            });
+        }
+        for (segment, project) in &self.gates {
+            let gate = Label::Gate(Gate {
+                segment: *segment,
+                project: *project,
+            });
+            let (label, make) = pair(gate, label::leg_name(*segment), *project);
+            wanted.push(Wanted {
+                make: Some(make),
+                label,
+                mtu: Some(mtu(segment)),
+                master: Some(label::bridge_name(*segment)),
+            });
+        }
+        for (project, own) in &self.ways {
+            let way = Label::Way(Way {
+                project: *project,
+                own: *own,
+            });
+            let (label, make) = pair(way, filter::UPLINK.to_owned(), *project);
+            wanted.push(Wanted {
+                make: Some(make),
+                label,
+                mtu: self.uplink,
+                master: Some(label::UPLINK.to_owned()),
+            });
+        }
+        // It comes from the host.
+        wanted.extend(self.outside.iter().map(|of| Wanted {
+            make: None,
+            label: Label::Outside(of.clone()),
+            mtu: None,
+            master: Some(label::UPLINK.to_owned()),
+        }));
+        wanted
     }
 }
 
 /// A link that is meant.
 struct Wanted {
     label: Label,
-    mtu: u16,
+    /// The line that makes it, if we do.
+    make: Option<String>,
+    mtu: Option<u32>,
     master: Option<String>,
 }
 
@@ -150,17 +229,15 @@ impl Wanted {
             link = None;
         }
         if link.is_none() {
-            lines.push(match &self.label {
-                // No spanning tree and no waiting: the bridge is a star. No snooping: nobody would ask for memberships.
-                Label::Bridge(_) => {
-                    format!("link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
-                }
-                Label::Tap(tap) => format!("tuntap add dev {name} mode tap user {}", tap.owner),
-            });
+            match &self.make {
+                Some(make) => lines.push(make.clone()),
+                None => return Ok(lines),
+            }
         }
         let mut set = String::new();
-        if link.is_none_or(|link| link.mtu != u32::from(self.mtu)) {
-            set.push_str(&format!(" mtu {}", self.mtu));
+        match self.mtu {
+            Some(mtu) if link.is_none_or(|link| link.mtu != mtu) => set.push_str(&format!(" mtu {mtu}")),
+            _ => {}
         }
         if before.as_ref().filter(|_| link.is_some()) != Some(&self.label) {
             set.push_str(&format!(" alias {}", self.label));
@@ -185,7 +262,7 @@ impl Wanted {
         match (&self.label, before) {
             (Label::Tap(meant), Some(Label::Tap(tap))) => tap.owner != meant.owner,
             (Label::Tap(_), _) => true,
-            (Label::Bridge(_), _) => false,
+            _ => false,
         }
     }
 }
@@ -215,6 +292,7 @@ mod tests {
             segment: SegmentId(Uuid::from_u128(2)),
             mac: Mac::drawn([0, 0, 1]),
             owner: 7,
+            addresses: Vec::new(),
         };
         let mut switch = Switch::default();
         switch.taps.insert((tap.vm, tap.number), tap);
@@ -247,9 +325,9 @@ mod tests {
     #[test]
     fn what_is_so_needs_no_command_and_is_read_from_its_labels() {
         let switch = switch();
-        assert_eq!(switch.changes(&links(&switch)), Ok(vec![]));
+        assert_eq!(switch.changes(&links(&switch), "renkei"), Ok(vec![]));
         assert_eq!(Switch::of(&links(&switch)), switch);
-        assert_eq!(switch.changes(&[]).unwrap().len(), 4);
+        assert_eq!(switch.changes(&[], "renkei").unwrap().len(), 4);
     }
 
     #[test]
@@ -260,7 +338,7 @@ mod tests {
         links[0].master = None;
         let mut found = Switch::of(&links);
         found.complete(&BTreeMap::new());
-        let lines = found.changes(&links).unwrap();
+        let lines = found.changes(&links, "renkei").unwrap();
         assert!(lines[0].starts_with("link add b"), "{lines:?}");
         assert_eq!(lines[2], "link set dev t00000000000101 master b000000000002");
     }
@@ -271,11 +349,11 @@ mod tests {
         let mut after = before.clone();
         after.taps.values_mut().for_each(|tap| tap.owner = 8);
         let mut links = links(&before);
-        let lines = after.changes(&links).unwrap();
+        let lines = after.changes(&links, "renkei").unwrap();
         assert_eq!(lines[0], "link del dev t00000000000101");
         assert_eq!(lines[1], "tuntap add dev t00000000000101 mode tap user 8");
         links[1].flags.push("LOWER_UP".to_owned());
-        assert_eq!(after.changes(&links), Ok(vec![]));
+        assert_eq!(after.changes(&links, "renkei"), Ok(vec![]));
     }
 
     #[test]
@@ -283,7 +361,7 @@ mod tests {
         let switch = switch();
         let mut links = links(&switch);
         links[1].ifalias = Some("somebody's".to_owned());
-        let foreign = switch.changes(&links).unwrap_err();
+        let foreign = switch.changes(&links, "renkei").unwrap_err();
         assert_eq!(foreign.found, "somebody's");
     }
 }

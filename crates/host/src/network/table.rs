@@ -172,6 +172,28 @@ impl Table {
     }
 }
 
+/// A table that is looked after: it is made anew only when something else is meant, or somebody has changed it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(Option<(Table, Listing)>);
+
+impl Kept {
+    /// Makes `table` so. The first time it is made anyhow: from a listing alone nobody can tell whether it is what was meant.
+    pub(super) fn make(&mut self, space: &Space, table: Table) -> Result<(), NetworkError> {
+        let listing = table.listing(space)?;
+        if let Some((made, listed)) = &self.0
+            && *made == table
+            && listed.is_like(&listing)
+        {
+            return Ok(());
+        }
+        // Whatever fails halfway is not taken for made.
+        self.0 = None;
+        let listed = table.make(space, &listing)?;
+        self.0 = Some((table, listed));
+        Ok(())
+    }
+}
+
 /// One transaction.
 fn submit(space: &Space, doing: &str, commands: Vec<Value>) -> Result<(), NetworkError> {
     let input = json!({ "nftables": commands }).to_string();

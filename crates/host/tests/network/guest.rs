@@ -8,7 +8,7 @@ use renkei_types::network::Mac;
 
 /// A guest.
 pub struct Guest {
-    space: Namespace,
+    pub space: Namespace,
     mac: Mac,
 }
 

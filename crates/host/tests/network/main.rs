@@ -1,6 +1,7 @@
 //! The host's switch in real namespaces, each test with its own. A guest is one end of a pair of virtual Ethernet devices; the other
 //! end takes the place of the tap, so that real packets enter where a machine's would.
 
+mod gateway;
 mod guest;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use guest::Guest;
 fn settings(space: &Namespace) -> Settings {
     Settings {
         namespace: space.name().to_owned(),
+        uplink: None,
     }
 }
 
@@ -46,7 +48,10 @@ fn adapter(segment: &SegmentIntent, last: u8) -> AdapterIntent {
         number: 1,
         segment: segment.id,
         mac: Mac::drawn([0, 0, last]),
-        addresses: Vec::new(),
+        addresses: vec![
+            address(&format!("10.15.0.{last}")),
+            address(&format!("fd00:15:0:8::{last:x}")),
+        ],
     }
 }
 
@@ -113,16 +118,25 @@ fn machines_of_a_segment_reach_one_another_and_what_they_use_is_seen() {
 }
 
 #[test]
-fn addresses_outside_the_segment_are_not_taken_for_the_guests() {
+fn addresses_that_are_not_of_the_segment_are_dropped_and_counted() {
     let space = Namespace::reserve("switch");
     let (mut network, [one, two]) = two_guests(&space);
-    one.take("192.0.2.1/24");
-    two.take("192.0.2.2/24");
-    assert!(one.reaches(&two, address("192.0.2.2")));
     assert!(one.reaches(&two, address("10.15.0.11")));
-    let mine = &network.seen().unwrap()[&Mac::drawn([0, 0, 10])];
-    assert!(!mine.contains(&address("192.0.2.1")), "{mine:?}");
-    assert!(mine.contains(&address("10.15.0.10")), "{mine:?}");
+    for (mine, other) in [("192.0.2.1", "192.0.2.2"), ("fd00:77::1", "fd00:77::2")] {
+        let prefix = if mine.contains(':') { 64 } else { 24 };
+        one.take(&format!("{mine}/{prefix}"));
+        two.take(&format!("{other}/{prefix}"));
+        let before = network.dropped().unwrap()[&one.mac()].range;
+        let sent = one.shout(&two, address(other));
+        wait::until("it to be counted", || {
+            network.dropped().unwrap()[&one.mac()].range > before
+        })
+        .unwrap();
+        assert!(one.reaches(&two, address("10.15.0.11")));
+        assert_eq!(sent.arrived(), 0, "{mine}");
+        let seen = &network.seen().unwrap()[&one.mac()];
+        assert!(!seen.contains(&address(mine)), "{seen:?}");
+    }
 }
 
 #[test]
@@ -160,6 +174,60 @@ fn nobody_becomes_the_gateway_by_saying_so() {
         assert_eq!(sent.arrived(), 0, "{gateway}");
         assert!(!network.seen().unwrap()[&one.mac()].contains(&gateway));
     }
+}
+
+#[test]
+fn an_address_that_was_not_issued_is_a_claim_until_it_is() {
+    let space = Namespace::reserve("switch");
+    let (mut network, [one, two]) = two_guests(&space);
+    let claimed = ["10.15.0.77", "fd00:15:0:8::77"].map(address);
+    for (number, claim) in claimed.into_iter().enumerate() {
+        let prefix = if claim.is_ipv4() { 21 } else { 61 };
+        one.take(&format!("{claim}/{prefix}"));
+        let dropped = network.dropped().unwrap()[&one.mac()].claim;
+        // It answers for it, and nobody hears that.
+        let sent = two.shout(&one, claim);
+        wait::until("it to be counted", || {
+            network.dropped().unwrap()[&one.mac()].claim > dropped
+        })
+        .unwrap();
+        assert_eq!(sent.arrived(), 0);
+        assert_eq!(network.claims().unwrap()[&one.mac()], claimed[..=number]);
+        assert!(!network.seen().unwrap()[&one.mac()].contains(&claim));
+    }
+    let mut issued = adapter(&segment(5), 10);
+    issued.addresses.extend(claimed);
+    network.plug(vm(10), &issued, 0).unwrap();
+    for claim in claimed {
+        assert!(two.reaches(&one, claim));
+        assert!(network.seen().unwrap()[&one.mac()].contains(&claim));
+    }
+    assert!(!network.claims().unwrap().contains_key(&one.mac()));
+    let strict = SegmentIntent {
+        strict: true,
+        ..segment(5)
+    };
+    network.plug(vm(10), &adapter(&segment(5), 10), 0).unwrap();
+    assert!(network.claims().unwrap().contains_key(&one.mac()));
+    network.segments(&told(&strict));
+    assert!(network.claims().unwrap().is_empty());
+}
+
+#[test]
+fn more_claims_than_are_remembered_are_dropped_as_well() {
+    let space = Namespace::reserve("switch");
+    let (mut network, [one, two]) = two_guests(&space);
+    let claimed: Vec<IpAddr> = (1..=70).map(|last| IpAddr::from([10, 15, 3, last])).collect();
+    for (number, claim) in (1..).zip(&claimed) {
+        one.take(&format!("{claim}/21"));
+        let sent = two.shout(&one, *claim);
+        wait::until("it to be counted", || {
+            network.dropped().unwrap()[&one.mac()].claim >= number
+        })
+        .unwrap();
+        assert_eq!(sent.arrived(), 0, "{claim}");
+    }
+    assert_eq!(network.claims().unwrap()[&one.mac()].len(), 64);
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Computer {
             images: self.images(),
             network: network::Settings {
                 namespace: self.switch.name().to_owned(),
+                uplink: None,
             },
             capacity: Capacity {
                 vcpus: 2,
