@@ -22,6 +22,7 @@ const LONGER: &[(&str, &str)] = &[
     ("RENKEI_CUTS", "2000"),
     ("RENKEI_STORMS", "10000"),
     ("RENKEI_HUB_KILLS", "100"),
+    ("RENKEI_PACKETS", "20000"),
     ("RENKEI_FUZZ_SECONDS", "300"),
     ("RENKEI_TREE_FILES", "200000"),
     ("RENKEI_SYNTHETIC_FILES", "5000000"),
