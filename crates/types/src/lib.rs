@@ -61,6 +61,8 @@ pub mod project;
 #[cfg(feature = "api")]
 pub mod quota;
 #[cfg(feature = "api")]
+pub mod reach;
+#[cfg(feature = "api")]
 pub mod recovery;
 #[cfg(feature = "api")]
 pub mod role;

@@ -10,6 +10,7 @@ use std::path::Path;
 use renkei_types::agent::SegmentIntent;
 use renkei_types::id::{ProjectId, SegmentId};
 use renkei_types::network::{Mac, Range};
+use renkei_types::reach::Networks;
 use renkei_types::segment::Segment;
 use serde::Deserialize;
 
@@ -20,7 +21,6 @@ use super::filter::{self, Tenant, UPLINK};
 use super::label;
 use super::namespace::{self, Setting};
 use super::program::{Space, job};
-use super::reach::Networks;
 use super::table::{Kept, Table};
 use super::uplink::Uplink;
 

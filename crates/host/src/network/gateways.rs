@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use renkei_types::agent::SegmentIntent;
 use renkei_types::id::{ProjectId, SegmentId};
+use renkei_types::reach::Networks;
 
 use super::dnsmasq::Reservation;
 use super::gateway::{Gateway, Meant};
 use super::program::Space;
-use super::reach::Networks;
 use super::switch::Switch;
 use super::table::Kept;
 use super::uplink::Uplink;

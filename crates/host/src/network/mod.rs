@@ -3,7 +3,7 @@
 //! A host has one network namespace, the *switch*, that holds every tap of its machines, and for each segment a bridge without any
 //! address, so that machines of a segment reach one another. On the gateway host each project has a namespace of its own, its *gateway*,
 //! with a link into each of its segments and one to the outside ([`uplink`]): it holds the gateways' addresses and the project's outside
-//! ones, and decides what passes (`filter`). [`reach`] is the same as a function.
+//! ones, and decides what passes (`filter`). [`reach`](renkei_types::reach) is the same as a function.
 //!
 //! Nothing in the host's own namespace changes but one link, its routes and one table, and that only on a gateway host whose outside is
 //! the host. In the switch, and only there, `bridge-nf-call-*` is 0: a new namespace has it at 1 (br_netfilter), and rules for IP would
@@ -27,7 +27,6 @@ mod namespace;
 mod outside;
 mod pool;
 mod program;
-pub mod reach;
 mod rule;
 mod switch;
 mod table;
@@ -68,7 +67,7 @@ pub struct Settings {
     /// The name of the switch's network namespace, as `ip netns` shows it: `renkei`. Each agent on a computer has one of its own. The
     /// gateways' are named after it: `renkei-0123456789ab`.
     pub namespace: String,
-    /// Where the networks meet the outside, if this is the gateway host.
+    /// Where the networks meet the outside, should segments have their gateways here.
     pub uplink: Option<Uplink>,
 }
 
@@ -150,8 +149,9 @@ impl Network {
         self.make_links(&plan)
     }
 
-    /// Makes segments so, with their gateways, and says which generation of each is so. Those that are not named stay as they are. One that is
-    /// to be gone is gone when no machine is in it any more. What could not be made so is in [`Network::troubles`].
+    /// Makes segments so, with their gateways, and says which generation of each is so. The first call names all that there are; later ones may
+    /// name those that have changed, and the others stay as they are. One that is to be gone is gone when no machine is in it any more. What
+    /// could not be made so is in [`Network::troubles`].
     pub fn segments(&mut self, meant: &BTreeMap<SegmentId, SegmentIntent>) -> BTreeMap<SegmentId, Generation> {
         self.troubles.clear();
         for (id, intent) in meant {
@@ -207,7 +207,7 @@ impl Network {
         Ok(guard::dropped(&switch, &listing))
     }
 
-    /// The address from which each project's machines are seen outside, for [`Networks::new`].
+    /// The address from which each project's machines are seen outside, for [`Networks::new`](renkei_types::reach::Networks::new).
     ///
     /// # Errors
     /// If a program refuses.

@@ -1,9 +1,9 @@
 //! Flows that are open when rules change.
 
-use renkei_host::network::reach::Packet;
 use renkei_types::acl::Allowed;
 use renkei_types::id::{AclId, DnatId, SegmentId};
 use renkei_types::network::Protocol;
+use renkei_types::reach::Packet;
 use uuid::Uuid;
 
 use super::frame::{self, ACK, Numbered, SYN};

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use renkei_host::network::reach::Packet;
 use renkei_types::network::{Mac, Protocol};
+use renkei_types::reach::Packet;
 
 /// What our frames begin with behind their headers.
 const OURS: &[u8; 8] = b"renkei\0\0";

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 
-use renkei_host::network::reach::{Networks, Place};
 use renkei_host::network::uplink::{Outside, Uplink, UplinkV6};
 use renkei_host::network::{Network, Settings};
 use renkei_testkit::tap::Tap;
@@ -17,6 +16,7 @@ use renkei_types::agent::{AdapterIntent, SegmentIntent};
 use renkei_types::id::{DnatId, ProjectId, SegmentId, VmId};
 use renkei_types::network::{Mac, Range};
 use renkei_types::operation::Generation;
+use renkei_types::reach::{Networks, Place};
 use tempfile::TempDir;
 use uuid::Uuid;
 

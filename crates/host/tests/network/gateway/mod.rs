@@ -11,9 +11,9 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use renkei_host::network::reach::Packet;
 use renkei_testkit::Namespace;
 use renkei_testkit::seed::Rng;
+use renkei_types::reach::Packet;
 
 use lab::Lab;
 

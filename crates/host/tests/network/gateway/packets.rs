@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use renkei_host::network::reach::{Closed, Packet, Place};
 use renkei_testkit::seed::Rng;
 use renkei_types::acl::Allowed;
 use renkei_types::id::{AclId, DnatId};
 use renkei_types::network::{Ports, Protocol, Range};
+use renkei_types::reach::{Closed, Packet, Place};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
 use super::*;
-use renkei_types::operation::Generation;
+use crate::operation::Generation;
 use uuid::Uuid;
 
 fn id(number: u128) -> SegmentId {

@@ -1,7 +1,7 @@
 //! What can reach what: the reference model, a pure function of what is meant.
 //!
 //! It says for the first packet of a flow whether it passes, by what, and how it looks where it arrives. What answers it passes as well.
-//! The rules that real packets meet (`filter`) are written apart from it, and tests compare the two.
+//! The rules that real packets meet are in `renkei-host`, written apart from it, and tests there compare the two.
 //!
 //! - Within a segment everything passes.
 //! - What leaves a project's segments passes. IPv4 is seen outside from the project's own address; IPv6 is not translated, and leaves only
@@ -14,11 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use renkei_types::acl::Allowed;
-use renkei_types::agent::SegmentIntent;
-use renkei_types::id::{AclId, DnatId, ProjectId, SegmentId};
-use renkei_types::network::{Protocol, Range};
-use renkei_types::segment::Segment;
+use crate::acl::Allowed;
+use crate::agent::SegmentIntent;
+use crate::id::{AclId, DnatId, ProjectId, SegmentId};
+use crate::network::{Protocol, Range};
+use crate::segment::Segment;
 
 /// The networks of a site, as they are meant.
 #[derive(Clone, Debug)]
