@@ -273,8 +273,11 @@ impl Network {
         self.make_guard(&plan)?;
         let told = self.told.clone();
         let failed = match self.uplink.clone() {
-            Some(uplink) => self.make_gateways(&mut plan, (&told, &uplink))?,
-            None => {
+            // A host that is nobody's gateway keeps its own namespace as it is.
+            Some(uplink) if !told.is_empty() || (!meant.is_empty() && plan.switch.outside.is_some()) => {
+                self.make_gateways(&mut plan, (&told, &uplink))?
+            }
+            _ => {
                 self.make_links(&plan)?;
                 BTreeSet::new()
             }

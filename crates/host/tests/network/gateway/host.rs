@@ -183,6 +183,55 @@ fn machines_get_out_through_the_host_and_are_reached_by_outside_addresses() {
     });
 }
 
+#[test]
+fn a_host_without_gateways_keeps_its_namespace_as_it_is() {
+    on_a_host(|host| {
+        let links = |space: &Namespace| {
+            let shown = space.command("ip").args(["-o", "address"]).output().unwrap();
+            String::from_utf8(shown.stdout).unwrap() + &others(space)
+        };
+        let before = links(host);
+        let switch = Namespace::reserve("switch");
+        let folder = TempDir::new().unwrap();
+        let settings = Settings {
+            namespace: switch.name().to_owned(),
+            uplink: Some(Uplink::transit(LINK, None, folder.path())),
+        };
+        let mut network = Network::open(&settings).unwrap();
+        assert!(network.segments(&BTreeMap::new()).is_empty());
+        assert!(network.troubles().is_empty(), "{:?}", network.troubles());
+        assert_eq!(links(host), before);
+    });
+}
+
+#[test]
+fn outside_addresses_of_the_last_segment_lead_nowhere_on_the_host() {
+    on_a_host(|host| {
+        let mut site = Site::new(host);
+        let routes = |space: &Namespace| {
+            let shown = space
+                .command("ip")
+                .args(["route", "show", "proto", "82"])
+                .output()
+                .unwrap();
+            String::from_utf8(shown.stdout).unwrap()
+        };
+        assert!(routes(host).contains("198.51.100.10"), "{}", routes(host));
+        site.network.unplug(VmId(Uuid::from_u128(1))).unwrap();
+        let segment = site.meant.values_mut().next().unwrap();
+        segment.tombstone = true;
+        segment.generation = segment.generation.next();
+        assert_eq!(
+            site.network.segments(&site.meant).len(),
+            1,
+            "{:?}",
+            site.network.troubles()
+        );
+        assert_eq!(routes(host), "");
+        assert!(!site.gateway.path().exists());
+    });
+}
+
 /// Links and tables of a namespace, without those that are ours.
 fn others(space: &Namespace) -> String {
     let run = |words: &[&str]| {
