@@ -12,6 +12,7 @@ pub mod pick;
 pub mod reconcile;
 pub mod run;
 pub mod template;
+pub mod uplink;
 
 mod agent;
 mod console;

@@ -10,6 +10,7 @@ use renkei_types::tree_hash::hash_whole;
 use serde::Deserialize;
 
 use crate::identity::{DataFolder, FolderError};
+use crate::uplink::{NotAnUplink, UplinkConfig};
 
 /// The folder of the fake driver, in the agent's.
 const FAKE: &str = "fake";
@@ -17,12 +18,16 @@ const FAKE: &str = "fake";
 const QEMU: &str = "qemu";
 /// The folder with what machines are made from, in the agent's.
 pub const IMAGES: &str = "images";
+/// The folder of the segments' name services, in the agent's.
+const NETWORKS: &str = "networks";
 /// What the driver `qemu` calls, with Debian's package for each.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("qemu-img", "qemu-utils"),
     ("xorrisofs", "xorriso"),
     ("nft", "nftables"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("conntrack", "conntrack"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("setsid", "util-linux"),
@@ -54,23 +59,37 @@ pub enum PickError {
     /// It does not start.
     #[error("the driver does not start")]
     Driver(#[from] DriverError),
+    /// The uplink.
+    #[error(transparent)]
+    Uplink(#[from] NotAnUplink),
     /// QEMU is asked for, and something is missing.
     #[error("the driver `qemu` cannot run here: {0}")]
     Missing(String),
 }
 
-/// Gives the driver, over the agent's folder. `memory_percent` is how much memory is declared of what there is.
+/// What is asked of a driver.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Which.
+    pub driver: Pick,
+    /// How much memory is declared, per 100 of what there is.
+    pub memory_percent: u32,
+    /// Where the networks meet the outside, should this become the site's gateway.
+    pub uplink: UplinkConfig,
+}
+
+/// Gives the driver, over the agent's folder.
 ///
 /// # Errors
-/// If its folder cannot be used, or if QEMU is asked for and cannot be had.
-pub fn pick(folder: &DataFolder, pick: Pick, memory_percent: u32) -> Result<Box<dyn Driver>, PickError> {
+/// If its folder cannot be used, if QEMU is asked for and cannot be had, or if the uplink does not fit together.
+pub fn pick(folder: &DataFolder, wish: &Wish) -> Result<Box<dyn Driver>, PickError> {
     let missing = missing();
-    let reason = match (pick, missing) {
+    let reason = match (wish.driver, missing) {
         (Pick::Auto, None) if folder.path().join(FAKE).join(MACHINES).exists() => {
             "machines are only pretended: this host has had such ones before; `driver = \"qemu\"` runs real ones"
                 .to_owned()
         }
-        (Pick::Auto | Pick::Qemu, None) => return qemu(folder, memory_percent),
+        (Pick::Auto | Pick::Qemu, None) => return qemu(folder, wish),
         (Pick::Qemu, Some(missing)) => return Err(PickError::Missing(missing)),
         (Pick::Auto, Some(missing)) => format!("machines are only pretended: {missing}"),
         (Pick::Fake, _) => {
@@ -80,20 +99,25 @@ pub fn pick(folder: &DataFolder, pick: Pick, memory_percent: u32) -> Result<Box<
     let own = DataFolder::new(&folder.path().join(FAKE))?;
     let fake = Fake::in_folder(own.path())?;
     Ok(Box::new(
-        fake.because(&reason).having(capacity(folder.path(), memory_percent)),
+        fake.because(&reason)
+            .having(capacity(folder.path(), wish.memory_percent)),
     ))
 }
 
-fn qemu(folder: &DataFolder, memory_percent: u32) -> Result<Box<dyn Driver>, PickError> {
+fn qemu(folder: &DataFolder, wish: &Wish) -> Result<Box<dyn Driver>, PickError> {
     let own = DataFolder::new(&folder.path().join(QEMU))?;
+    let namespace = namespace(folder.path());
+    // A link's name has 15 bytes at most.
+    let link = namespace.replace("renkei", "rk");
+    let uplink = wish.uplink.uplink(&link, &folder.path().join(NETWORKS))?;
     Ok(Box::new(Qemu::open(qemu::Settings {
         folder: own.path().to_owned(),
         images: folder.path().join(IMAGES),
         network: network::Settings {
-            namespace: namespace(folder.path()),
-            uplink: None,
+            namespace,
+            uplink: Some(uplink),
         },
-        capacity: capacity(folder.path(), memory_percent),
+        capacity: capacity(folder.path(), wish.memory_percent),
         accel: None,
     })?))
 }
@@ -167,7 +191,12 @@ mod tests {
     fn the_driver_says_why_it_is_the_one() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::new(&folder.path().join("site")).unwrap();
-        let which = pick(&data, Pick::Fake, 100).unwrap().which();
+        let wish = Wish {
+            driver: Pick::Fake,
+            memory_percent: 100,
+            uplink: UplinkConfig::default(),
+        };
+        let which = pick(&data, &wish).unwrap().which();
         assert!(
             which.name == "fake" && which.reason.contains("configuration"),
             "{which:?}"

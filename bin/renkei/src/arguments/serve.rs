@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use renkei_types::name::Name;
+use renkei_types::network::Range;
 
 /// `renkei serve`.
 #[derive(Debug, Args)]
@@ -47,6 +48,9 @@ pub struct Serve {
         hide = true
     )]
     pub driver: Driver,
+    /// The addresses between this computer and its machines' networks
+    #[arg(long, value_name = "RANGE", requires = "site", hide = true)]
+    pub transit: Option<Range>,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,
@@ -93,6 +97,10 @@ pub struct Up {
     /// What runs machines
     #[arg(long, value_enum, default_value_t, value_name = "DRIVER")]
     pub driver: Driver,
+    /// The addresses between this computer and its machines' networks; outside addresses are of these, and are reached from here
+    /// [default: 198.18.240.0/20]
+    #[arg(long, value_name = "RANGE")]
+    pub transit: Option<Range>,
     /// What is logged to standard error
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: Log,

@@ -2,11 +2,11 @@
 
 use renkei_site::identity::{DataFolder, FolderError};
 use renkei_site::join::{JoinError, Joining};
-use renkei_site::pick::{Pick, PickError, pick};
+use renkei_site::pick::{PickError, pick};
 
 use crate::exit;
 use crate::printer::Output;
-use crate::settings::JoinSettings;
+use crate::settings::{JoinSettings, SiteConfig};
 
 /// Why it did not join.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ fn join(settings: JoinSettings) -> Result<String, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Failed::Runtime)?;
     let folder = DataFolder::new(&settings.data)?;
-    let driver = pick(&folder, Pick::Auto, 100)?;
+    let driver = pick(&folder, &SiteConfig::in_folder(settings.data.clone()).wish())?;
     let joining = Joining {
         url: settings.url,
         token: settings.token,

@@ -145,7 +145,7 @@ const QEMU: &str = "qemu";
 async fn site(settings: SiteSettings, stop: &watch::Sender<bool>, output: Output) -> Result<(), Failed> {
     let SiteSettings { config, url } = settings;
     let folder = DataFolder::new(&config.data)?;
-    let driver = pick(&folder, config.driver, config.memory_percent)?;
+    let driver = pick(&folder, &config.wish())?;
     let which = driver.which();
     tell(output, &format!("driver {}: {}", which.name, which.reason));
     let settings = renkei_site::run::Settings {

@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 
 use renkei_site::identity::{DataFolder, FolderError};
 use renkei_site::join::{JoinError, Joining};
-use renkei_site::pick::{PickError, pick};
+use renkei_site::pick::{PickError, Wish, pick};
 use renkei_types::name::{Name, NotAName};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
@@ -164,7 +164,14 @@ async fn heard(
             name: own_name().or_else(|_| Name::try_from(LOCAL.to_owned()))?,
             address: None,
         };
-        let driver = pick(site, settings::pick(settings.driver), MEMORY_PERCENT)?;
+        let driver = pick(
+            site,
+            &Wish {
+                driver: settings::pick(settings.driver),
+                memory_percent: MEMORY_PERCENT,
+                uplink: Default::default(),
+            },
+        )?;
         let joined = renkei_site::join::join(site, joining, &*driver).await;
         let identity = joined.map_err(|error| match error {
             refused @ JoinError::Refused(_) => Failed::KnownAlready {
@@ -227,6 +234,12 @@ fn agent_of(settings: &UpSettings, site: &DataFolder, url: &str) -> Command {
         .args(["--hub", url])
         .args(["--memory-percent", &MEMORY_PERCENT.to_string()])
         .args(["--driver", word(settings.driver)])
+        .args(
+            settings
+                .transit
+                .iter()
+                .flat_map(|transit| ["--transit".to_owned(), transit.to_string()]),
+        )
         .args(["--log", settings.log]);
     command
 }

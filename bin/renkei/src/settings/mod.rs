@@ -31,7 +31,7 @@ pub use recall::{Program, Recall, RecallError};
 #[cfg(feature = "hub")]
 pub use serve::{ConfigError, ServeSettings, StopWithStdin, UpSettings, database_in, pick};
 #[cfg(feature = "hub")]
-pub use site::{JoinSettings, NotToJoin, SITE_FOLDER, SiteSettings, host_folders, own_name};
+pub use site::{JoinSettings, NotToJoin, SITE_FOLDER, SiteConfig, SiteSettings, host_folders, own_name};
 pub use usage::UsageError;
 
 use crate::arguments;

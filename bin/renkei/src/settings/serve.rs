@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use renkei_hub::config::{AgentsConfig, DEFAULT_LISTEN, HubConfig};
 use renkei_site::pick::Pick;
+use renkei_site::uplink::UplinkConfig;
 use serde::Deserialize;
 
 use renkei_types::name::Name;
+use renkei_types::network::Range;
 
 use super::site::{ALL, SiteConfig, SiteSettings};
 use crate::arguments::serve::{Driver, Log, Serve, Up};
@@ -52,6 +54,8 @@ pub struct UpSettings {
     pub log: &'static str,
     /// What runs machines.
     pub driver: Driver,
+    /// The addresses between this computer and its machines' networks.
+    pub transit: Option<Range>,
 }
 
 /// Why a file with roles is not understood.
@@ -116,6 +120,10 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
             site: typed.site.map(|data| SiteConfig {
                 driver: pick(typed.driver),
                 memory_percent: typed.memory_percent.unwrap_or(ALL),
+                uplink: UplinkConfig {
+                    v4: typed.transit,
+                    ..UplinkConfig::default()
+                },
                 ..SiteConfig::in_folder(data)
             }),
         },
@@ -150,6 +158,7 @@ pub fn up(typed: Up) -> Result<UpSettings, ConfigError> {
         data: data(typed.data)?,
         listen: typed.listen,
         driver: typed.driver,
+        transit: typed.transit,
         log: word(typed.log),
     })
 }

@@ -4,7 +4,8 @@ use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use renkei_site::pick::Pick;
+use renkei_site::pick::{Pick, Wish};
+use renkei_site::uplink::UplinkConfig;
 use renkei_types::join::{JoinToken, NotAJoinToken};
 use renkei_types::name::{Name, NotAName};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub struct SiteConfig {
     /// How much memory is declared, per 100 of what the computer has.
     #[serde(default = "declared")]
     pub memory_percent: u32,
+    /// Where the networks meet the outside, should this become the site's gateway.
+    #[serde(default)]
+    pub uplink: UplinkConfig,
 }
 
 /// What the agent is to do.
@@ -131,12 +135,22 @@ fn declared() -> u32 {
 }
 
 impl SiteConfig {
+    /// What is asked of a driver.
+    pub fn wish(&self) -> Wish {
+        Wish {
+            driver: self.driver,
+            memory_percent: self.memory_percent,
+            uplink: self.uplink.clone(),
+        }
+    }
+
     /// In this folder, otherwise as without a file.
     pub fn in_folder(data: PathBuf) -> Self {
         Self {
             data,
             driver: Pick::Auto,
             memory_percent: ALL,
+            uplink: UplinkConfig::default(),
         }
     }
 }
