@@ -116,6 +116,17 @@ impl Machines {
         })
     }
 
+    /// Says once more of the machines that run what their adapters may use: an older agent, or somebody by hand, may have said otherwise.
+    pub fn plug_running(&self) {
+        let entries = self.entries();
+        for (id, entry) in entries.iter().filter(|(_, entry)| entry.running.is_some()) {
+            for adapter in &entry.kept.form.adapters {
+                // What is refused now is as it was, and the machine goes on with that.
+                let _ = lock(&self.network).plug(*id, adapter, entry.kept.user);
+            }
+        }
+    }
+
     pub fn entries(&self) -> MutexGuard<'_, BTreeMap<VmId, Entry>> {
         lock(&self.entries)
     }

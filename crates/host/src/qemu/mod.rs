@@ -110,8 +110,10 @@ impl Qemu {
         fs::create_dir_all(&settings.folder).map_err(failed("make", &settings.folder))?;
         let images = Images::open(&settings.images).map_err(|error| permanent(&error))?;
         let network = Network::open(&settings.network).map_err(|error| permanent(&error))?;
+        let machines = Machines::open(settings, images, network)?;
+        machines.plug_running();
         Ok(Self {
-            machines: Arc::new(Machines::open(settings, images, network)?),
+            machines: Arc::new(machines),
             networks: None,
             seen: None,
         })
