@@ -122,8 +122,8 @@ fn qemu(folder: &DataFolder, wish: &Wish) -> Result<Box<dyn Driver>, PickError> 
     })?))
 }
 
-/// The network namespace of this agent's machines: two agents on one computer have two.
-fn namespace(folder: &Path) -> String {
+/// The network namespace of the machines of the agent with this folder: two agents on one computer have two.
+pub fn namespace(folder: &Path) -> String {
     let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let drawn = hash_whole(whole.as_os_str().as_encoded_bytes()).to_string();
     format!("renkei-{}", drawn.get(..8).unwrap_or(&drawn))

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod fuzz;
 pub mod keys;
 pub mod namespace;
+pub mod networks;
 pub mod port;
 pub mod postgres;
 pub mod process;

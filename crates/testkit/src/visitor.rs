@@ -20,7 +20,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Joins the only bridge in the network namespace of this file, with an address such as `10.15.7.9/21`.
+    /// Joins the only segment's bridge in the network namespace of this file, with an address such as `10.15.7.9/21`.
     ///
     /// # Errors
     /// If there is no bridge, or this is not root.
@@ -33,7 +33,12 @@ impl Visitor {
         };
         let shown = inside(&["-o", "link", "show", "type", "bridge"])?;
         let text = String::from_utf8(shown.stdout)?;
-        let bridge = text.split(": ").nth(1).context("the segment has a bridge")?;
+        // The other one leads outside.
+        let names = text.lines().filter_map(|line| line.split(": ").nth(1));
+        let bridge = names
+            .filter(|name| *name != "uplink")
+            .last()
+            .context("the segment has a bridge")?;
         let path = namespace.path();
         let path = path.to_str().context("a path of ours is text")?;
         let end = format!("v{}", std::process::id());
@@ -49,16 +54,16 @@ impl Visitor {
     /// Runs a command as root in the guest at this address, as soon as it can be reached.
     ///
     /// # Errors
-    /// If it cannot be reached for a long time, or the command fails all that time; says what ssh said last.
+    /// If it cannot be reached for a long time, or the command fails all that time; says which, and what was said last.
     pub fn ssh(&self, key: &Path, address: &str, words: &str) -> Result<String> {
         let mut said = String::new();
         let answered = wait::until_some("the guest can be reached by ssh", PATIENCE, || {
             let output = self.try_ssh(key, address, words).ok()?;
-            said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let text = || String::from_utf8_lossy(&output.stdout).into_owned();
-            output.status.success().then(text)
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            output.status.success().then_some(text)
         });
-        answered.context(said)
+        answered.with_context(|| format!("`{words}`: {said}"))
     }
 
     /// Runs a command as root in the guest at this address, now.

@@ -1,15 +1,17 @@
 //! Real machines from the command line: guests that boot, are logged in to, survive what happens to those who look after them, and
 //! are gone when they are destroyed.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use renkei_host::images::Images;
 use renkei_host::small;
-use renkei_site::pick::IMAGES;
+use renkei_site::pick::{IMAGES, namespace};
 use renkei_testkit::keys::{KeyKind, KeyPair};
 use renkei_testkit::process::{is_alive, signal};
 use renkei_testkit::visitor::qemu_of;
-use renkei_testkit::{Visitor, namespace, wait};
+use renkei_testkit::{Visitor, networks, wait};
 use rustix::process::Signal;
 
 use super::console::Seat;
@@ -27,20 +29,31 @@ struct Room {
     hub: Hub,
     admin: Person,
     key: KeyPair,
-    switch: Option<PathBuf>,
+    transit: Transit,
 }
 
 impl Room {
     fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         bring_template(&data.path().join("site"));
-        let hub = Hub::with_driver("qemu", data);
+        let transit = Transit::take();
+        let hub = Hub::with_machines(&["--driver", "qemu", "--transit", &transit.range()], data);
         let admin = hub.administrator();
         wait_for_agents(&hub.url, 1);
         admin.done(&["org", "create", "cs"]);
         admin.done(&["project", "create", "lab", "--org", "cs"]);
         let most = ["--vms", "5", "--vcpus", "10", "--memory", "4G", "--disk", "20G"];
-        let words = ["quota", "set", "local", "-p", "lab", "--segments", "1"];
+        let words = [
+            "quota",
+            "set",
+            "local",
+            "-p",
+            "lab",
+            "--segments",
+            "1",
+            "--global-ips",
+            "1",
+        ];
         admin.done(&[&words[..], &most].concat());
         admin.done(&["segment", "create", "net", "-p", "lab"]);
         admin.done(&["template", "create", small::NAME, "--public", "--min-disk", "1G"]);
@@ -49,21 +62,19 @@ impl Room {
             hub,
             admin,
             key,
-            switch: None,
+            transit,
         }
     }
 
     /// Deploys a machine, waits until it runs, and gives its id.
-    fn deploy(&mut self, name: &str) -> String {
+    fn deploy(&self, name: &str) -> String {
         let key = self.key.public();
         let key = key.to_str().unwrap();
         let size = ["--vcpus", "1", "--memory", "256M", "--key", key, "--wait"];
         let words = ["vm", "deploy", name, "-p", "lab", "-t", small::NAME];
         self.admin.done(&[&words[..], &size].concat());
         let id = self.show(name)["id"].as_str().unwrap().to_owned();
-        let qemu = qemu_of(&id).expect("a machine that runs has a process");
-        let switch = namespace_of(qemu).expect("it has a network namespace with a name");
-        self.switch = Some(switch);
+        assert!(qemu_of(&id).is_some(), "a machine that runs has a process");
         id
     }
 
@@ -75,9 +86,12 @@ impl Room {
         state(&self.admin, name)
     }
 
+    fn namespace(&self) -> String {
+        namespace(&self.hub.data().join("site"))
+    }
+
     fn visitor(&self) -> Visitor {
-        let switch = self.switch.as_ref().expect("a machine was deployed");
-        Visitor::join(switch, VISITOR).unwrap()
+        Visitor::join(&Path::new("/run/netns").join(self.namespace()), VISITOR).unwrap()
     }
 
     /// What the guest says to a command, as soon as it answers.
@@ -97,9 +111,34 @@ impl Drop for Room {
             }
         }
         self.hub.leave();
-        if let Some(name) = self.switch.as_ref().and_then(|path| path.file_name()?.to_str()) {
-            let _ = namespace::ip(&["netns", "delete", name]);
-        }
+        networks::remove(&self.namespace());
+    }
+}
+
+/// Addresses between a host and its machines' networks that no other test has: all of them share this computer's routes.
+struct Transit {
+    number: u8,
+    _lock: File,
+}
+
+impl Transit {
+    fn take() -> Self {
+        let lock = |number: u8| {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("transit-{number}"));
+            let file = File::create(path).unwrap();
+            file.try_lock().ok().map(|()| file)
+        };
+        let mut free = (0..200).filter_map(|number| Some((number, lock(number)?)));
+        let (number, file) = free.next().expect("so many tests do not run at once");
+        Self { number, _lock: file }
+    }
+
+    fn range(&self) -> String {
+        format!("198.18.{}.0/24", self.number)
+    }
+
+    fn address(&self) -> String {
+        format!("198.18.{}.77", self.number)
     }
 }
 
@@ -114,17 +153,6 @@ fn bring_template(site: &Path) {
         images.add(&made.path(&digest)).unwrap();
     }
     images.put_template(small::NAME, &bundle).unwrap();
-}
-
-/// The named network namespace that a process is in.
-fn namespace_of(pid: u32) -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt as _;
-    let own = std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?;
-    let names = std::fs::read_dir("/run/netns").ok()?.flatten();
-    names.map(|entry| entry.path()).find(|path| {
-        path.metadata()
-            .is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino()))
-    })
 }
 
 #[test]
@@ -144,7 +172,7 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
     let boot = room.guest(&visitor, "cat /proc/sys/kernel/random/boot_id");
     room.hub.kill();
     assert!(is_alive(qemu));
-    room.hub.start_again_with("qemu");
+    room.hub.start_again_here();
     wait_for_agents(&room.hub.url, 1);
     wait::until("it to be seen again", || room.state("web") == "running").unwrap();
     assert_eq!(qemu_of(&id), Some(qemu));
@@ -172,7 +200,7 @@ fn a_real_machine_lives_through_everything_but_its_destruction() {
 
 #[test]
 fn people_share_the_console_of_a_real_machine_until_it_is_off() {
-    let mut room = Room::new();
+    let room = Room::new();
     room.deploy("web");
     let mut seats = [Seat::at(&room.admin, "web"), Seat::at(&room.admin, "web")];
     // From its first start on, also for those who come later.
@@ -204,6 +232,55 @@ fn people_share_the_console_of_a_real_machine_until_it_is_off() {
     // What the guest says at its start may stand in between.
     assert!(log.contains("web login: ") && log.contains("Login incorrect"), "{log}");
     assert!(log.contains("ada") && !log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_machine_is_reached_by_its_outside_address_as_long_as_a_rule_lets_it() {
+    let room = Room::new();
+    room.deploy("web");
+    let outside = room.transit.address();
+    let admin = &room.admin;
+    admin.done(&["global-ip", "add", &outside, "--site", "local"]);
+    admin.done(&["dnat", "create", &outside, FIRST, "-p", "lab", "-s", "net", "--wait"]);
+    // Somebody inside says when the guest listens, so that closed does not merely mean early.
+    let visitor = room.visitor();
+    assert_eq!(room.guest(&visitor, "hostname"), "web");
+    let key = room.key.private().to_str().unwrap().to_owned();
+    let options = "-F none -o BatchMode=yes -o ConnectTimeout=2 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+                   -o ServerAliveInterval=1 -o ServerAliveCountMax=2 -l root";
+    let into = |words: &str| {
+        let mut command = Command::new("ssh");
+        command.args(["-i", &key]).args(options.split_whitespace());
+        command.args([&outside, words]).stdin(Stdio::null());
+        command
+    };
+    assert!(!into("true").output().unwrap().status.success(), "nothing lets it in");
+
+    let rule = format!("acl create net -p lab --from 0.0.0.0/0 --to {FIRST} --ports 22 --wait");
+    let made = admin.json(&rule.split(' ').collect::<Vec<_>>());
+    let answer = into("hostname").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "web\n");
+    let asked = format!("vm ssh web -i {key} -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -- id -un");
+    assert_eq!(admin.done(&asked.split(' ').collect::<Vec<_>>()), "root\n");
+    // Out it comes as well: to this computer, which is outside.
+    let router = outside.replace(".77", ".1");
+    assert!(
+        room.guest(&visitor, &format!("ping -c 1 -W 5 {router}"))
+            .contains(" 0% packet loss")
+    );
+
+    let mut session = into("cat /dev/zero > /dev/null & while :; do echo on; sleep 0.1; done");
+    let mut session = session.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = [0; 3];
+    std::io::Read::read_exact(session.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let id = made["id"].as_str().unwrap();
+    admin.done(&["acl", "delete", id, "--yes", "--wait"]);
+    drop(session.stdout.take());
+    wait::until("the open session to end", || session.try_wait().unwrap().is_some()).unwrap();
+    assert!(
+        !into("true").output().unwrap().status.success(),
+        "nothing lets it in any more"
+    );
 }
 
 #[test]

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// What everybody in these tests chooses.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// No test but those of machines needs real ones.
+const PRETENDED: &[&str] = &["--driver", "fake"];
+
 /// A hub that runs until this is dropped.
 pub struct Hub {
     up: Option<Running>,
@@ -22,6 +25,7 @@ pub struct Hub {
     // Removed after the hub has ended.
     home: Renkei,
     data: TempDir,
+    machines: Vec<String>,
 }
 
 impl Hub {
@@ -43,15 +47,17 @@ impl Hub {
 
     /// Starts one on what an earlier one, or a restore, has left.
     pub fn over(data: TempDir) -> Self {
-        Self::with_driver("fake", data)
+        Self::with_machines(PRETENDED, data)
     }
 
-    /// Starts one whose machines this driver runs.
-    pub fn with_driver(driver: &str, data: TempDir) -> Self {
+    /// Starts one whose machines these options are about, such as `--driver`.
+    pub fn with_machines(machines: &[&str], data: TempDir) -> Self {
         let home = Renkei::built().expect("the binary");
         let mut command = home.command();
         command
-            .args(["up", "--listen", "127.0.0.1:0", "--driver", driver, "--data"])
+            .args(["up", "--listen", "127.0.0.1:0"])
+            .args(machines)
+            .arg("--data")
             .arg(data.path());
         let fresh = !data.path().join("hub.sqlite").exists();
         let mut up = Running::start(command).expect("it starts");
@@ -81,6 +87,7 @@ impl Hub {
             one_time_password,
             home,
             data,
+            machines: machines.iter().map(|word| (*word).to_owned()).collect(),
         }
     }
 
@@ -100,21 +107,19 @@ impl Hub {
         }
     }
 
+    /// Starts it again where it was.
+    pub fn start_again_here(&mut self) {
+        let listen = self.url.trim_start_matches("http://").to_owned();
+        self.start_again(&listen);
+    }
+
     /// Starts it again, at this address.
     pub fn start_again(&mut self, listen: &str) {
-        self.start_driver_again("fake", listen);
-    }
-
-    /// Starts it again where it was.
-    pub fn start_again_with(&mut self, driver: &str) {
-        let listen = self.url.trim_start_matches("http://").to_owned();
-        self.start_driver_again(driver, &listen);
-    }
-
-    fn start_driver_again(&mut self, driver: &str, listen: &str) {
         let mut command = self.home.command();
         command
-            .args(["up", "--listen", listen, "--driver", driver, "--data"])
+            .args(["up", "--listen", listen])
+            .args(&self.machines)
+            .arg("--data")
             .arg(self.data.path());
         let up = Running::start(command).expect("it starts");
         wait::until("the hub to listen again", || up.stdout().contains("listening on ")).expect("it listens");
