@@ -34,11 +34,9 @@ impl Visitor {
         let shown = inside(&["-o", "link", "show", "type", "bridge"])?;
         let text = String::from_utf8(shown.stdout)?;
         // The other one leads outside.
-        let names = text.lines().filter_map(|line| line.split(": ").nth(1));
-        let bridge = names
-            .filter(|name| *name != "uplink")
-            .last()
-            .context("the segment has a bridge")?;
+        let mut names = text.lines().filter_map(|line| line.split(": ").nth(1));
+        let bridge = names.find(|name| *name != "uplink");
+        let bridge = bridge.context("the segment has a bridge")?;
         let path = namespace.path();
         let path = path.to_str().context("a path of ours is text")?;
         let end = format!("v{}", std::process::id());

@@ -120,10 +120,10 @@ pub fn serve(typed: Serve) -> Result<ServeSettings, ConfigError> {
             site: typed.site.map(|data| SiteConfig {
                 driver: pick(typed.driver),
                 memory_percent: typed.memory_percent.unwrap_or(ALL),
-                uplink: UplinkConfig {
+                uplink: Box::new(UplinkConfig {
                     v4: typed.transit,
                     ..UplinkConfig::default()
-                },
+                }),
                 ..SiteConfig::in_folder(data)
             }),
         },
@@ -261,6 +261,19 @@ mod tests {
         let agents = hub.agents.unwrap();
         assert_eq!(agents.listen, DEFAULT_AGENTS);
         assert!(agents.url.is_some());
+    }
+
+    #[test]
+    fn the_samples_uplink_is_understood_and_fits_together() {
+        let sample = include_str!("../../../../docs/operators/renkei.toml");
+        let (_, after) = sample.split_once("# [site.uplink]").unwrap();
+        let is_key = |line: &&str| line.starts_with("[site.uplink") || line.split_once(" = ").is_some();
+        let lines = after.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key);
+        let whole = format!("[site.uplink]\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+        let file: File = toml::from_str(&whole).unwrap();
+        let config = file.site.unwrap().uplink;
+        let uplink = config.uplink("rk-0", Path::new("/networks")).unwrap();
+        assert!(uplink.v6.is_some() && config.link.is_some() && config.mtu.is_some() && config.snat_pool.is_some());
     }
 
     #[test]

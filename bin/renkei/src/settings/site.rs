@@ -41,7 +41,7 @@ pub struct SiteConfig {
     pub memory_percent: u32,
     /// Where the networks meet the outside, should this become the site's gateway.
     #[serde(default)]
-    pub uplink: UplinkConfig,
+    pub uplink: Box<UplinkConfig>,
 }
 
 /// What the agent is to do.
@@ -140,7 +140,7 @@ impl SiteConfig {
         Wish {
             driver: self.driver,
             memory_percent: self.memory_percent,
-            uplink: self.uplink.clone(),
+            uplink: (*self.uplink).clone(),
         }
     }
 
@@ -150,7 +150,7 @@ impl SiteConfig {
             data,
             driver: Pick::Auto,
             memory_percent: ALL,
-            uplink: UplinkConfig::default(),
+            uplink: Box::default(),
         }
     }
 }
