@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::demo::After;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Renkei's own tasks")]
 struct Args {
@@ -40,8 +42,12 @@ enum Task {
     },
     /// Format, lints and the rules of the workspace
     Check,
-    /// Copy a tree and a large file to a private server and back, beside scp
-    Demo,
+    /// Copy files to a private server and back, then run two machines and log in to one; goes on until Ctrl-C
+    Demo {
+        /// End everything when all has been shown
+        #[arg(long)]
+        once: bool,
+    },
     /// Measure, and write the report under docs/benchmarks
     Bench {
         #[command(subcommand)]
@@ -73,7 +79,8 @@ fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test { filter } => test::run(&filter),
         Task::Check => check::run(),
-        Task::Demo => demo::run(),
+        Task::Demo { once: false } => demo::run(After::GoOn),
+        Task::Demo { once: true } => demo::run(After::End),
         Task::Bench { what: Bench::Cp(args) } => bench::cp::run(args),
         Task::Bench { what: Bench::Hub(args) } => bench::hub::run(args),
         Task::Soak { minutes, filter } => soak::run(Duration::from_secs(60 * minutes), &filter),

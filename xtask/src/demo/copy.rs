@@ -1,7 +1,5 @@
-//! `cargo xtask demo`: the product on this machine, beside what everyone has.
-//!
-//! Starts a private sshd, copies a tree and a large file there and back with `renkei cp --verify`, compares every byte, lets
-//! scp do the same, and leaves nothing behind. It shows; `cargo xtask bench` measures.
+//! Copies, beside what everyone has: starts a private sshd, copies a tree and a large file there and back with
+//! `renkei cp --verify`, compares every byte, lets scp do the same, and leaves nothing behind.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -13,22 +11,20 @@ use anyhow::{Context, Result, bail};
 use renkei_testkit::Sshd;
 
 use crate::timing::Minutes;
-use crate::{apt, content, tool};
+use crate::{content, tool};
 
-const PACKAGES: &[&str] = &["openssh-server", "openssh-client", "openssh-sftp-server", "b3sum"];
+/// What this needs of Debian.
+pub const PACKAGES: &[&str] = &["openssh-server", "openssh-client", "openssh-sftp-server", "b3sum"];
 const MB: u64 = 1_000_000;
 const LARGEST: u64 = 1_000 * MB;
 const SMALL_FILES: u64 = 3_000;
 
-/// Shows it.
-pub fn run() -> Result<()> {
-    let mut minutes = Minutes::start("demo");
-    apt::install(PACKAGES, &mut minutes)?;
-    let renkei = minutes.part("build", tool::release_binary)?;
+/// Shows it with this `renkei`.
+pub fn run(renkei: &Path, minutes: &mut Minutes) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("renkei-demo-").tempdir()?;
     let sshd = Sshd::stock()?;
     println!();
-    let version = tool::output(Command::new(&renkei).arg("--version"))?;
+    let version = tool::output(Command::new(renkei).arg("--version"))?;
     println!("{}", version.lines().next().unwrap_or("renkei"));
     println!(
         "a private {} listens on 127.0.0.1 port {}",
@@ -42,7 +38,7 @@ pub fn run() -> Result<()> {
     println!();
     println!("{:26} {:>22} {:>22}", "", "renkei cp --verify", "scp");
     let stage = Stage {
-        renkei: &renkei,
+        renkei,
         config: sshd.ssh_config(),
         folder: folder.path(),
     };
@@ -53,8 +49,6 @@ pub fn run() -> Result<()> {
     println!("every copy was compared with its original, names and bytes: all equal");
     println!("this is loopback, where both ends share one machine; distance is where scp falls behind:");
     println!("`cargo xtask bench cp` measures that too");
-    println!();
-    minutes.finish();
     Ok(())
 }
 
