@@ -136,7 +136,6 @@ fn deploy(prompt: &mut Prompt, range: Range) -> Result<Machines> {
         start.elapsed().as_secs_f64()
     ));
     prompt.run(&["renkei", "vm", "console", "demo1", "--log"])?;
-    prompt.run(&["renkei", "vm", "list"])?;
     Ok(Machines {
         inside: [inside(prompt, "demo1")?, inside(prompt, "demo2")?],
         outside: range.outside().to_string(),
@@ -177,6 +176,14 @@ fn networks(prompt: &Prompt, machines: &Machines) -> Result<()> {
     prompt.run(&rule(machines))?;
     let script = format!("hostname; uname -sr; ip -4 address show ens160; df -h /; ping -c 2 {second}");
     prompt.run(&[&["renkei", "vm", "ssh", "demo1"], OWN, &["--", &script]].concat())?;
+    // An address is shown as soon as it was seen in a packet, and an agent looks every few seconds.
+    prompt.until("the addresses to be seen", BOOT, || {
+        let all = prompt.ask(&["vm", "list"]).ok()?;
+        let all = all.as_array()?;
+        let is_seen = |vm: &serde_json::Value| vm["seen"]["addresses"]["1"][0].is_string();
+        all.iter().all(is_seen).then_some(())
+    })?;
+    prompt.run(&["renkei", "vm", "list"])?;
 
     say("");
     say("without the rule it is closed again, and who was in is out:");

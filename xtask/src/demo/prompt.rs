@@ -1,16 +1,17 @@
 //! Commands as a newcomer would type them: each is printed, then run, then what it wrote and how long it took.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use renkei_testkit::renkei::{Outcome, Running};
-use renkei_testkit::wait;
+use renkei_testkit::{process, wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// The longest that one command may take: everything but building a template is done within seconds.
@@ -104,44 +105,27 @@ impl Prompt {
     }
 
     /// Runs and shows it; fails unless it exits 0.
-    pub fn run(&self, words: &[&str]) -> Result<String> {
-        self.show(self.command(words), &line(words))
+    pub fn run(&self, words: &[&str]) -> Result<()> {
+        must(show(self.command(words), &line(words))?, &line(words))
     }
 
-    /// Runs and shows it with the file `input` of the folder to read from.
-    pub fn run_with(&self, words: &[&str], input: &str) -> Result<String> {
+    /// Runs and shows it with the file `input` of the folder to read from; fails unless it exits 0.
+    pub fn run_with(&self, words: &[&str], input: &str) -> Result<()> {
         let mut command = self.command(words);
         command.stdin(File::open(self.folder.join(input))?);
-        self.show(command, &format!("{} < {input}", line(words)))
+        let line = format!("{} < {input}", line(words));
+        must(show(command, &line)?, &line)
     }
 
-    fn show(&self, command: Command, line: &str) -> Result<String> {
-        let outcome = self.shown(command, line)?;
-        if outcome.code() != Some(0) {
-            bail!("`{line}` failed ({})", outcome.status);
-        }
-        Ok(outcome.stdout)
-    }
-
-    /// Runs and shows what is to be refused; fails if it is not. Gives what it says.
-    pub fn refused(&self, words: &[&str]) -> Result<String> {
+    /// Runs and shows what is to be refused; fails if it is not.
+    pub fn refused(&self, words: &[&str]) -> Result<()> {
         let line = line(words);
-        let outcome = self.shown(self.command(words), &line)?;
+        let status = show(self.command(words), &line)?;
         self.go_on()?;
-        if outcome.status.success() {
+        if status.success() {
             bail!("`{line}` should have been refused");
         }
-        Ok(outcome.stderr)
-    }
-
-    fn shown(&self, command: Command, line: &str) -> Result<Outcome> {
-        say(&format!("$ {line}"));
-        let start = Instant::now();
-        let outcome = finish(command, line)?;
-        let lines = outcome.stderr.lines().chain(outcome.stdout.lines());
-        lines.for_each(say);
-        say(&format!("# {:.1} s", start.elapsed().as_secs_f64()));
-        Ok(outcome)
+        Ok(())
     }
 
     /// Runs it without showing it; fails unless it exits 0. Gives what it writes.
@@ -168,6 +152,42 @@ impl Prompt {
             Err(interrupted) => Some(Err(interrupted)),
         })?
     }
+}
+
+fn must(status: ExitStatus, line: &str) -> Result<()> {
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Both outputs as they come, which is the order in which they are read at a terminal.
+fn show(mut command: Command, line: &str) -> Result<ExitStatus> {
+    say(&format!("$ {line}"));
+    let start = Instant::now();
+    let (output, end) = io::pipe()?;
+    command.stdout(end.try_clone()?).stderr(end);
+    let mut child = process::spawn_tied(command).with_context(|| format!("cannot start `{line}`"))?;
+    let (lines, heard) = channel();
+    std::thread::spawn(move || {
+        // What is not UTF-8 ends it as the end does; nobody waits for lines any more when a command has taken too long.
+        let all = BufReader::new(output).lines().map_while(Result::ok);
+        all.for_each(|line| drop(lines.send(line)));
+    });
+    loop {
+        match heard.recv_timeout(LONGEST.saturating_sub(start.elapsed())) {
+            Ok(line) => say(&line),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill()?;
+                child.wait()?;
+                bail!("`{line}` did not end within {} s", LONGEST.as_secs());
+            }
+        }
+    }
+    let status = child.wait()?;
+    say(&format!("# {:.1} s", start.elapsed().as_secs_f64()));
+    Ok(status)
 }
 
 fn finish(command: Command, line: &str) -> Result<Outcome> {
