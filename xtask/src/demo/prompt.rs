@@ -93,6 +93,7 @@ impl Prompt {
         for name in [
             "RENKEI_HUB",
             "RENKEI_PROJECT",
+            "RENKEI_TOKEN",
             "SSH_AUTH_SOCK",
             "XDG_CONFIG_HOME",
             "XDG_DATA_HOME",

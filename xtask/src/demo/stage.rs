@@ -132,6 +132,8 @@ impl Stage {
     /// Ends everything after `error`, which it gives back.
     pub fn failed(mut self, error: anyhow::Error) -> anyhow::Error {
         self.tell();
+        // Ctrl-C at a terminal ends the command that runs too, which is not what went wrong.
+        let error = self.prompt.go_on().err().unwrap_or(error);
         say(&format!("{error:#}; ending everything"));
         match self.end() {
             Ok(()) => error,
@@ -145,8 +147,10 @@ impl Stage {
             say(&format!("{error:#}"));
         }
         self.tell();
-        say("stopping `renkei up` as Ctrl-C does");
-        self.up.interrupt();
+        if !self.up.has_ended() {
+            say("stopping `renkei up` as Ctrl-C does");
+            self.up.interrupt();
+        }
         let ended = self.up.finish()?;
         ended
             .stderr
