@@ -88,7 +88,8 @@ pub struct NewSegment {
     /// Whether it becomes the default one; the first always is.
     #[serde(default)]
     pub default: bool,
-    /// Its IPv4 addresses, /8 to /29; 10.15.0.0/21 without.
+    /// Its IPv4 addresses, /8 to /29; without, the first of 10.15.0.0/21, 10.15.8.0/21 and so on that no other segment of the project at
+    /// the site has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v4: Option<Range>,
     /// Its IPv6 addresses, /48 to /120.

@@ -48,7 +48,7 @@ pub struct Create {
     /// Make it the one that machines get which ask for none
     #[arg(long)]
     pub default: bool,
-    /// Its IPv4 addresses, /8 to /29 [default: 10.15.0.0/21]
+    /// Its IPv4 addresses, /8 to /29 [default: 10.15.0.0/21, or the next of that size that the project does not use there]
     #[arg(long, value_name = "RANGE")]
     pub v4: Option<Range>,
     /// Its IPv6 addresses, /48 to /120 [default: none]

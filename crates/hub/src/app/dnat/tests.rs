@@ -158,7 +158,7 @@ async fn a_mapping_that_moves_tells_both_segments() {
     )
     .value;
     let moved = done(
-        app.replace_dnat(&asked, dnat.id, mapping("203.0.113.1", two.id, "10.15.0.2"))
+        app.replace_dnat(&asked, dnat.id, mapping("203.0.113.1", two.id, "10.15.8.2"))
             .await,
     )
     .value;

@@ -75,6 +75,7 @@ impl App {
         tenant.may(asked, VERB)?;
         let (v4, v6) = ranges(new)?;
         let site = self.site_to_be_at(&tenant.project.value, &new.sites).await?;
+        let v4 = self.own_range(new, (v4, v6), (project, site)).await?;
         self.segment_name_is_free(project, &new.name, None).await?;
         let mut draft = Draft::new();
         tenant.extend(&mut draft);
@@ -113,6 +114,45 @@ impl App {
         segments.extend(so_far.filter(|_| default).map(|other| not_default(&mut draft, &other)));
         self.spread(asked, &mut draft, &segments).await?;
         Ok(draft.answer(versioned(segment)))
+    }
+
+    /// A project's segments at a site have one gateway, which tells them apart by their addresses. One for which no range is asked
+    /// gets the first of the usual size that is free.
+    async fn own_range(
+        &self,
+        new: &NewSegment,
+        (v4, v6): (Range, Option<Range>),
+        (project, site): (ProjectId, SiteId),
+    ) -> Result<Range, Problem> {
+        let rows = self.every::<Segment>("project", &project.to_string()).await?;
+        let there: Vec<&Segment> = rows
+            .iter()
+            .map(|row| &row.value)
+            .filter(|row| row.site() == Some(site))
+            .collect();
+        let holder = |range: &Range| {
+            let overlaps = |segment: &&&Segment| {
+                let its = [Some(segment.v4), segment.v6];
+                its.iter().flatten().any(|its| its.overlaps(range))
+            };
+            there.iter().find(overlaps).copied()
+        };
+        let taken = |field: &str, range: &Range, by: &Segment| {
+            let problem = format!("`{range}` overlaps with segment `{}` of the same project", by.name);
+            let problem = Problem::new(ProblemKind::Conflict, problem).field(field);
+            problem.hint("ask for another range: the project's gateway tells its segments apart by their addresses")
+        };
+        if let Some((range, by)) = v6.and_then(|range| Some((range, holder(&range)?))) {
+            return Err(taken("v6", &range, by));
+        }
+        match (holder(&v4), new.v4) {
+            (None, _) => Ok(v4),
+            (Some(by), Some(range)) => Err(taken("v4", &range, by)),
+            (Some(by), None) => {
+                let free = usual_ranges().find(|range| holder(range).is_none());
+                free.ok_or_else(|| taken("v4", &v4, by))
+            }
+        }
     }
 
     async fn segment_change(
@@ -344,6 +384,12 @@ fn ranges(new: &NewSegment) -> Result<(Range, Option<Range>), Problem> {
         return invalid("v6", &v6, "a range with at least as many addresses as `v4` has");
     }
     Ok((v4, Some(v6)))
+}
+
+/// All ranges of the usual size, the usual one first: those of 10.15.0.0/16, then of what is left of 10.0.0.0/8.
+fn usual_ranges() -> impl Iterator<Item = Range> {
+    let nets = (15_u8..=255).flat_map(|second| (0_u8..32).map(move |third| [10, second, third * 8, 0]));
+    nets.filter_map(|net| Range::new(IpAddr::from(net), 21))
 }
 
 fn usual_range() -> Range {

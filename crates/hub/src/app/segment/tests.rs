@@ -15,6 +15,38 @@ use crate::app::decision::Draft;
 use crate::app::lease::{Taken, Wanted};
 use crate::app::trial::{done, first_page, plan, planned, refused, seen};
 
+#[tokio::test]
+async fn ranges_of_one_project_at_one_site_do_not_overlap() {
+    let net = Net::new().await;
+    let (app, asked) = (&net.trial.app, net.asked().await);
+    let one = NewSegment {
+        v6: Some("fd00:15::/64".parse().unwrap()),
+        ..new("one")
+    };
+    done(app.create_segment(&asked, net.project, one).await);
+    let with = |v4: Option<&str>, v6: Option<&str>| NewSegment {
+        v4: v4.map(|range| range.parse().unwrap()),
+        v6: v6.map(|range| range.parse().unwrap()),
+        ..new("two")
+    };
+    for (v4, v6, field) in [
+        (Some("10.15.4.0/24"), None, "v4"),
+        (Some("10.0.0.0/8"), None, "v4"),
+        (Some("10.16.0.0/24"), Some("fd00:15::/56"), "v6"),
+    ] {
+        let problem = refused(app.create_segment(&asked, net.project, with(v4, v6)).await);
+        assert_eq!(
+            (problem.kind, problem.field.as_deref()),
+            (ProblemKind::Conflict, Some(field))
+        );
+        assert!(problem.title.contains("`one`"), "{}", problem.title);
+    }
+    done(
+        app.create_segment(&asked, net.project, with(Some("10.16.0.0/24"), Some("fd00:16::/64")))
+            .await,
+    );
+}
+
 fn becomes_default() -> SegmentPatch {
     SegmentPatch {
         default: Some(true),
@@ -29,6 +61,7 @@ async fn the_first_is_the_default_one_and_there_is_one() {
     let (one, two) = (net.segment("one").await, net.segment("two").await);
     assert!(one.default && !two.default);
     assert_eq!((one.v4.to_string().as_str(), one.mtu), ("10.15.0.0/21", 1450));
+    assert_eq!(two.v4.to_string(), "10.15.8.0/21", "a gateway tells them apart");
     assert_ne!(one.vni, two.vni);
     assert!((1..1 << 24).contains(&one.vni));
     let patch = SegmentPatch {
