@@ -26,8 +26,6 @@ const PACKAGES: &[&str] = &[
     "xorriso",
     "util-linux",
 ];
-/// The longest that a guest may take until one can log in: QEMU that interprets every instruction, on a busy computer.
-const BOOT: Duration = Duration::from_secs(240);
 /// The longest that an open session may last when nothing lets it in any more.
 const SILENCE: Duration = Duration::from_secs(30);
 /// What a small guest says at its console when it takes logins.
@@ -127,7 +125,7 @@ fn deploy(prompt: &mut Prompt, range: Range) -> Result<Machines> {
     prompt.run(&[&["renkei", "vm", "deploy", "demo[1-2]"], &how[..]].concat())?;
     for name in ["demo1", "demo2"] {
         let words = ["renkei", "vm", "console", name, "--log"];
-        prompt.until(&format!("vm `{name}` to take logins"), BOOT, || {
+        prompt.asking_until(&format!("vm `{name}` to take logins"), || {
             prompt.quietly(&words).ok().filter(|log| log.contains(READY))
         })?;
     }
@@ -177,7 +175,7 @@ fn networks(prompt: &Prompt, machines: &Machines) -> Result<()> {
     let script = format!("hostname; uname -sr; ip -4 address show ens160; df -h /; ping -c 2 {second}");
     prompt.run(&[&["renkei", "vm", "ssh", "demo1"], OWN, &["--", &script]].concat())?;
     // An address is shown as soon as it was seen in a packet, and an agent looks every few seconds.
-    prompt.until("the addresses to be seen", BOOT, || {
+    prompt.asking_until("the addresses to be seen", || {
         let all = prompt.ask(&["vm", "list"]).ok()?;
         let all = all.as_array()?;
         let is_seen = |vm: &serde_json::Value| vm["seen"]["addresses"]["1"][0].is_string();

@@ -14,8 +14,11 @@ use renkei_testkit::renkei::{Outcome, Running};
 use renkei_testkit::{process, wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// The longest that one command may take: everything but building a template is done within seconds.
+/// The longest that one command may take, or a guest until one can log in: QEMU interprets it where KVM does not work, and the computer
+/// may be busy.
 const LONGEST: Duration = Duration::from_secs(300);
+/// Between two commands that ask the same.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Where commands are typed: a folder, and variables.
 pub struct Prompt {
@@ -152,6 +155,19 @@ impl Prompt {
             Ok(()) => condition().map(Ok),
             Err(interrupted) => Some(Err(interrupted)),
         })?
+    }
+
+    /// As [`Self::until`], for a condition that takes a command: asked too often it would keep guests from booting.
+    pub fn asking_until<T>(&self, what: &str, condition: impl Fn() -> Option<T>) -> Result<T> {
+        let mut asked: Option<Instant> = None;
+        self.until(what, LONGEST, || {
+            if asked.is_some_and(|asked| asked.elapsed() < PAUSE) {
+                return None;
+            }
+            let found = condition();
+            asked = Some(Instant::now());
+            found
+        })
     }
 }
 
