@@ -64,6 +64,20 @@ impl Range {
         self.has(other.address()) || other.has(self.address())
     }
 
+    /// Whether it has all of these addresses.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.has(other.address()) && self.prefix() <= other.prefix()
+    }
+
+    /// The addresses that are in both: of two ranges that share an address, one has the other.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        match (self.holds(other), other.holds(self)) {
+            (true, _) => Some(*other),
+            (false, true) => Some(*self),
+            (false, false) => None,
+        }
+    }
+
     /// Whether it is of IPv4.
     pub fn is_v4(&self) -> bool {
         self.address().is_ipv4()
@@ -213,6 +227,15 @@ impl Ports {
     pub fn has(self, port: u16) -> bool {
         self.0.is_none_or(|(first, last)| (first..=last).contains(&port))
     }
+
+    /// Whether it has all of these ports.
+    pub fn holds(self, other: Self) -> bool {
+        match (self.0, other.0) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some((first, last)), Some((lower, upper))) => first <= lower && upper <= last,
+        }
+    }
 }
 
 impl FromStr for Ports {
@@ -277,6 +300,25 @@ mod tests {
         for text in ["", "10.0.0.0/33", "lab", "10.0.0/8"] {
             assert!(text.parse::<Range>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn of_two_ranges_that_meet_one_holds_the_other() {
+        let range = |text: &str| text.parse::<Range>().unwrap();
+        let (wide, narrow) = (range("10.0.0.0/8"), range("10.15.0.0/21"));
+        assert!(wide.holds(&narrow) && wide.holds(&wide) && !narrow.holds(&wide));
+        assert_eq!(wide.common(&narrow), Some(narrow));
+        assert_eq!(narrow.common(&wide), Some(narrow));
+        for apart in ["192.0.2.0/24", "::/0"] {
+            assert_eq!(wide.common(&range(apart)), None);
+        }
+    }
+
+    #[test]
+    fn ports_hold_what_is_between_their_ends() {
+        let ports = |text: &str| text.parse::<Ports>().unwrap();
+        assert!(Ports::ANY.holds(ports("22")) && !ports("1-65535").holds(Ports::ANY));
+        assert!(ports("20-22").holds(ports("22")) && !ports("20-22").holds(ports("22-23")));
     }
 
     #[test]

@@ -11,14 +11,21 @@
 //! - Inside addresses of IPv4 are reached from outside by a mapping only. A mapping serves the project's own machines as well; one that
 //!   reaches its own segment by it needs no rule, as it needs none without.
 
+mod way;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::acl::Allowed;
 use crate::agent::SegmentIntent;
 use crate::id::{AclId, DnatId, ProjectId, SegmentId};
 use crate::network::{Protocol, Range};
 use crate::segment::Segment;
+
+pub use self::way::{Direction, Inside, OfVm, Reach, Way, differ};
 
 /// The networks of a site, as they are meant.
 #[derive(Clone, Debug)]
@@ -71,7 +78,8 @@ pub struct Arrival {
 }
 
 /// Why a packet passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Open {
     /// It stays in its segment.
     SameSegment,

@@ -40,6 +40,7 @@ use renkei_types::agent::{AdapterIntent, SegmentIntent};
 use renkei_types::id::{ProjectId, SegmentId, VmId};
 use renkei_types::network::Mac;
 use renkei_types::operation::Generation;
+pub use renkei_types::reach;
 
 pub use self::error::NetworkError;
 pub use self::guard::Dropped;
