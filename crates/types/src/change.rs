@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::quota::Amounts;
+use crate::reach::OfVm;
 
 /// What happens to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -57,6 +58,12 @@ pub struct Plan {
     pub refused: Vec<crate::problem::Problem>,
     /// What it would take from quotas.
     pub takes: Vec<Taking>,
+    /// What would come in to machines of the project that does not now; of changes of rules and mappings only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opens: Vec<OfVm>,
+    /// What comes in now and would not; where a part of it would go on, that is among what opens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closes: Vec<OfVm>,
 }
 
 /// What would be taken from one quota.

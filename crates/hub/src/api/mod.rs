@@ -21,6 +21,7 @@ mod organization;
 mod preset;
 mod project;
 mod quota;
+mod reach;
 mod request_id;
 mod segment;
 mod session;
@@ -138,6 +139,7 @@ fn described() -> OpenApiRouter<Hub> {
         .routes(routes!(vm::suspend))
         .routes(routes!(vm::resume))
         .routes(routes!(vm::freeze, vm::thaw))
+        .routes(routes!(reach::show))
         .routes(routes!(console::open))
         .routes(routes!(console::log))
         .routes(routes!(event::list))

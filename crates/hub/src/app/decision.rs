@@ -11,6 +11,7 @@ use renkei_types::host::Host;
 use renkei_types::id::VmId;
 use renkei_types::problem::{Problem, ProblemKind};
 use renkei_types::quota::Amounts;
+use renkei_types::reach::OfVm;
 use renkei_types::vm::Vm;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,8 @@ pub struct Decision<T> {
     changes: Vec<Change>,
     events: Vec<Event>,
     takes: Vec<Taking>,
+    opens: Vec<OfVm>,
+    closes: Vec<OfVm>,
     answer: T,
     /// The answer holds what is shown once.
     secret: Secret,
@@ -47,6 +50,8 @@ pub struct Draft {
     changes: Vec<Change>,
     events: Vec<Event>,
     takes: Vec<Taking>,
+    opens: Vec<OfVm>,
+    closes: Vec<OfVm>,
 }
 
 impl Draft {
@@ -157,6 +162,16 @@ impl Draft {
         }
     }
 
+    /// What a plan tells that would come in to machines and does not now.
+    pub(super) fn open(&mut self, ways: impl IntoIterator<Item = OfVm>) {
+        self.opens.extend(ways);
+    }
+
+    /// What a plan tells that comes in to machines and would not.
+    pub(super) fn close(&mut self, ways: impl IntoIterator<Item = OfVm>) {
+        self.closes.extend(ways);
+    }
+
     /// What was taken from a quota so far.
     pub(super) fn taken(&self, share: Share) -> Amounts {
         let of = |taking: &&Taking| taking.project == share.project && taking.site == share.site;
@@ -182,12 +197,16 @@ impl Draft {
             changes,
             events,
             takes,
+            opens,
+            closes,
         } = self;
         Decision {
             batch,
             changes,
             events,
             takes,
+            opens,
+            closes,
             answer,
             secret: Secret::None,
         }
@@ -233,6 +252,8 @@ impl<T> Decision<T> {
             changes: self.changes,
             refused: Vec::new(),
             takes: self.takes,
+            opens: self.opens,
+            closes: self.closes,
         }
     }
 }

@@ -22,6 +22,7 @@ use super::list::Paging;
 use super::project::Tenant;
 use super::segment::{Asking, MOST_RULES, next, stays};
 use super::subject::{Subject, json};
+use super::vm::reach::Site;
 use super::{Answer, App, Asked, Versioned};
 
 const VERB: Action = Action::AclWrite;
@@ -132,6 +133,8 @@ impl App {
         let mut draft = Draft::new();
         draft.create(&acl);
         self.rules_change(asked, &mut draft, (&tenant, &segment, &acl)).await?;
+        self.plan_reach(asked, &mut draft, &[&segment], |meant| put(meant, &acl))
+            .await?;
         Ok(draft.answer(Versioned::first(acl)))
     }
 
@@ -163,6 +166,8 @@ impl App {
         };
         draft.change(&old, &acl);
         self.rules_change(asked, &mut draft, (&tenant, &segment, &acl)).await?;
+        self.plan_reach(asked, &mut draft, &[&segment], |meant| put(meant, &acl))
+            .await?;
         Ok(draft.answer(Versioned::after(&old, acl)))
     }
 
@@ -174,6 +179,11 @@ impl App {
         draft.delete(&old);
         self.rules_change(asked, &mut draft, (&tenant, &segment, &old.value))
             .await?;
+        let without = |meant: &mut Site| {
+            let segment = meant.get_mut(&old.value.segment);
+            segment.map(|segment| segment.acls.remove(&id));
+        };
+        self.plan_reach(asked, &mut draft, &[&segment], without).await?;
         Ok(draft.answer(()))
     }
 
@@ -198,6 +208,13 @@ impl App {
     async fn segment_of(&self, acl: &Acl) -> Result<Stored<Segment>, Problem> {
         let found = self.row::<Segment>(acl.segment.0).await?;
         found.ok_or_else(|| super::missing(AclId::NOUN, acl.id.0))
+    }
+}
+
+/// What is meant with a rule.
+fn put(meant: &mut Site, acl: &Acl) {
+    if let Some(segment) = meant.get_mut(&acl.segment) {
+        segment.acls.insert(acl.id, acl.allowed);
     }
 }
 

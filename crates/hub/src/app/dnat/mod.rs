@@ -27,6 +27,7 @@ use super::list::Paging;
 use super::project::Tenant;
 use super::segment::{Asking, next, stays};
 use super::subject::{Subject, json};
+use super::vm::reach as meant;
 use super::{Answer, App, Asked, Versioned};
 
 const VERB: Action = Action::DnatWrite;
@@ -125,6 +126,8 @@ impl App {
             created: asked.now,
         };
         draft.create(&dnat);
+        self.plan_reach(asked, &mut draft, &[&segment], |meant| put(meant, &dnat))
+            .await?;
         self.mappings_change(asked, &mut draft, (&tenant, &[segment], &dnat))
             .await?;
         Ok(draft.answer(Versioned::first(dnat)))
@@ -164,6 +167,12 @@ impl App {
             // The mapping leaves that segment; each of the two has to be told.
             segments.push(self.segment_into(&old.value).await?);
         }
+        let all: Vec<&Stored<Segment>> = segments.iter().collect();
+        let instead = |meant: &mut meant::Site| {
+            without(meant, id);
+            put(meant, &dnat);
+        };
+        self.plan_reach(asked, &mut draft, &all, instead).await?;
         self.mappings_change(asked, &mut draft, (&tenant, &segments, &dnat))
             .await?;
         Ok(draft.answer(Versioned::after(&old, dnat)))
@@ -175,6 +184,8 @@ impl App {
         let segment = self.segment_into(&old.value).await?;
         let mut draft = Draft::new();
         draft.delete(&old);
+        self.plan_reach(asked, &mut draft, &[&segment], |meant| without(meant, id))
+            .await?;
         self.mappings_change(asked, &mut draft, (&tenant, &[segment], &old.value))
             .await?;
         Ok(draft.answer(()))
@@ -300,6 +311,20 @@ impl App {
     async fn segment_into(&self, dnat: &Dnat) -> Result<Stored<Segment>, Problem> {
         let found = self.row::<Segment>(dnat.segment.0).await?;
         found.ok_or_else(|| super::missing(DnatId::NOUN, dnat.id.0))
+    }
+}
+
+/// What is meant with a mapping.
+fn put(meant: &mut meant::Site, dnat: &Dnat) {
+    if let Some(segment) = meant.get_mut(&dnat.segment) {
+        segment.dnats.insert(dnat.id, (dnat.global_ip, dnat.destination));
+    }
+}
+
+/// What is meant without a mapping.
+fn without(meant: &mut meant::Site, id: DnatId) {
+    for segment in meant.values_mut() {
+        segment.dnats.remove(&id);
     }
 }
 

@@ -15,6 +15,7 @@ pub mod intent;
 pub mod list;
 pub mod outcome;
 mod plug;
+pub mod reach;
 mod save;
 pub mod seen;
 pub mod size;
