@@ -12,6 +12,7 @@ mod mdx;
 mod networks;
 mod nouns;
 mod people;
+mod reach;
 mod sessions;
 mod ssh;
 mod support;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use renkei_types::name::Name;
 use renkei_types::vm::ServiceLevel;
 
+use super::acl::ProtocolName;
 use super::amount::{Disk, Memory};
 use super::{Delete, Freeze, InProject, OfProject, OneOfProject, Planned, Thaw};
 
@@ -18,6 +19,8 @@ pub enum Verb {
     List(List),
     /// Show one
     Show(OneOfProject),
+    /// Tell what can come in to one, by which rule, and what it can reach
+    Reach(Reach),
     /// Log in to one by ssh
     Ssh(Ssh),
     /// Deploy one, or a range of them such as node-[01-16]: all or none
@@ -64,6 +67,23 @@ pub struct List {
     /// Only those at this site, by name or id
     #[arg(long, value_name = "SITE")]
     pub site: Option<String>,
+}
+
+/// `renkei vm reach`.
+#[derive(Clone, Debug, Args)]
+pub struct Reach {
+    /// Which.
+    #[command(flatten)]
+    pub one: OneOfProject,
+    /// Answer only whether something comes in from this address: the exit code is 1 if not
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<IpAddr>,
+    /// With --from: of this protocol [default: any; tcp with --port]
+    #[arg(long, value_name = "PROTOCOL", requires = "from")]
+    pub protocol: Option<ProtocolName>,
+    /// With --from: to this port
+    #[arg(long, value_name = "PORT", requires = "from", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }
 
 /// `renkei vm ssh`.

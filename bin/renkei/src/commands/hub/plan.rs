@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use renkei_types::change::{Change, ChangeKind, FieldChange, Plan, Taking};
 use renkei_types::printable::{Printable, terminal_safe_json};
+use renkei_types::reach::OfVm;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::failure;
 use super::names::{Mention, Names};
 use super::resolve::Collection::{self, Hosts, Images, Organizations, Projects, Segments, Sites, Templates, Users};
+use super::vm::reach;
 use crate::arguments::hub::amount::{Disk, Memory};
 
 /// What is made up for the plan, so that what is really made has another, or what only the hub counts with.
@@ -72,6 +74,11 @@ pub fn told(plan: &Plan, names: &Names) -> String {
         changed(&mut text, change, (before, names));
         before = Some(change);
     }
+    for (verb, ways) in [("close", &plan.closes), ("open", &plan.opens)] {
+        for of in ways {
+            let _ = writeln!(text, "would {verb} {}", way(of));
+        }
+    }
     for taking in &plan.takes {
         let _ = writeln!(text, "would take {}", taken(taking, names));
     }
@@ -86,6 +93,18 @@ pub fn told(plan: &Plan, names: &Names) -> String {
         text.push_str("nothing would change\n");
     }
     text
+}
+
+/// `tcp 22 of vm `web` by 203.0.113.7 from 0.0.0.0/0`.
+fn way(of: &OfVm) -> String {
+    let through = of
+        .way
+        .through
+        .map(|through| format!(" by {through}"))
+        .unwrap_or_default();
+    let (what, from) = (reach::what(&of.way), reach::from(&of.way));
+    let name = of.name.to_string();
+    format!("{what} of vm `{}`{through} from {from}", Printable(name.as_bytes()))
 }
 
 fn changed(text: &mut String, change: &Change, (before, names): (Option<&Change>, &Names)) {
@@ -196,7 +215,10 @@ fn taken(taking: &Taking, names: &Names) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use renkei_types::id::{AclId, SegmentId, VmId};
+    use renkei_types::network::{Ports, Protocol};
     use renkei_types::problem::{Problem, ProblemKind};
+    use renkei_types::reach::{Direction, Open, Way};
     use serde_json::json;
 
     fn field(field: &str, before: Option<Value>, after: Option<Value>) -> FieldChange {
@@ -262,6 +284,35 @@ mod tests {
         assert!(
             told.ends_with("would create project `lab`\n  address  + \"10.15.0.3\"\n"),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn what_would_close_and_open_is_told_line_by_line() {
+        let way = |from: &str, through: Option<&str>| OfVm {
+            vm: VmId(Uuid::nil()),
+            name: "web".parse().unwrap(),
+            way: Way {
+                direction: Direction::In,
+                segment: SegmentId(Uuid::nil()),
+                protocol: Some(Protocol::Tcp),
+                from: from.parse().unwrap(),
+                from_ports: Ports::ANY,
+                to: "10.15.0.2".parse().unwrap(),
+                ports: "22".parse().unwrap(),
+                through: through.map(|text| text.parse().unwrap()),
+                by: Open::Rule(AclId(Uuid::nil())),
+            },
+        };
+        let plan = Plan {
+            opens: vec![way("192.0.2.0/24", Some("198.18.245.7"))],
+            closes: vec![way("10.16.0.0/24", None)],
+            ..Plan::default()
+        };
+        assert_eq!(
+            told(&plan, &Names::default()),
+            "would close tcp 22 of vm `web` from 10.16.0.0/24\n\
+             would open tcp 22 of vm `web` by 198.18.245.7 from 192.0.2.0/24\n"
         );
     }
 

@@ -1,5 +1,6 @@
 //! `renkei vm`.
 
+pub mod reach;
 mod ssh;
 
 use std::path::Path;
@@ -115,6 +116,7 @@ pub async fn run(hub: &Hub, verb: Verb) -> Result<u8, Failure> {
             hub.list::<Vm>(HERE.path(), &query).await
         }
         Verb::Show(one) => self::show(hub, &one).await,
+        Verb::Reach(reach) => self::reach::reach(hub, &reach).await,
         Verb::Ssh(ssh) => self::ssh::ssh(hub, &ssh).await,
         Verb::Deploy(deploy) => self::deploy(hub, deploy).await,
         Verb::Clone(clone) => {
