@@ -10,16 +10,22 @@ use crate::id::{ProjectId, QuotaId, SiteId};
 #[serde(default, deny_unknown_fields)]
 pub struct Amounts {
     /// Machines.
+    #[schema(maximum = 1073741824)]
     pub vms: u32,
     /// Virtual processors. A CPU pack of mdx is one of them and 1.51 GB.
+    #[schema(maximum = 1073741824)]
     pub vcpus: u32,
     /// Memory, MiB.
+    #[schema(maximum = 1099511627776_u64)]
     pub memory_mib: u64,
     /// Disk, GiB.
+    #[schema(maximum = 1099511627776_u64)]
     pub disk_gib: u64,
     /// Outside addresses.
+    #[schema(maximum = 1073741824)]
     pub global_ips: u32,
     /// Networks.
+    #[schema(maximum = 1073741824)]
     pub segments: u32,
 }
 

@@ -33,6 +33,8 @@ pub struct Share {
 
 /// The most memory (MiB) and disk (GiB) of one limit: more than there is anywhere, and little enough that no sum of them is wrong.
 const MOST: u64 = 1 << 40;
+/// The most of anything that is counted: what the document calls an `int32` ends soon after.
+const MOST_COUNTED: u64 = 1 << 30;
 
 impl App {
     /// The quotas of a project, in the order of the sites' ids; only that at one site, if one is named. Those who run a site
@@ -220,12 +222,16 @@ impl App {
 /// Refuses a limit that nobody means.
 fn bounded(limit: &Amounts) -> Result<(), Problem> {
     let fields = [
-        ("limit.memory_mib", limit.memory_mib),
-        ("limit.disk_gib", limit.disk_gib),
+        ("limit.vms", limit.vms.into(), MOST_COUNTED),
+        ("limit.vcpus", limit.vcpus.into(), MOST_COUNTED),
+        ("limit.global_ips", limit.global_ips.into(), MOST_COUNTED),
+        ("limit.segments", limit.segments.into(), MOST_COUNTED),
+        ("limit.memory_mib", limit.memory_mib, MOST),
+        ("limit.disk_gib", limit.disk_gib, MOST),
     ];
-    match fields.into_iter().find(|(_, amount)| *amount > MOST) {
-        Some((field, amount)) => {
-            let problem = Problem::new(ProblemKind::Invalid, format!("`{field}` is {amount}, more than {MOST}"));
+    match fields.into_iter().find(|(_, amount, most)| amount > most) {
+        Some((field, amount, most)) => {
+            let problem = Problem::new(ProblemKind::Invalid, format!("`{field}` is {amount}, more than {most}"));
             Err(problem.field(field).hint("set no more than there is at the site"))
         }
         None => Ok(()),

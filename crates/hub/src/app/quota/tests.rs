@@ -36,6 +36,8 @@ async fn those_who_run_the_site_say_how_much_of_it_a_project_gets() {
     );
     let problem = refused(trial.app.set_quota(&operator, elsewhere, machines(9)).await);
     assert_eq!(problem.kind, ProblemKind::NotFound);
+    let problem = refused(trial.app.set_quota(&operator, share, machines(1 << 31)).await);
+    assert_eq!(problem.field.as_deref(), Some("limit.vms"), "{problem:?}");
     let set = done(trial.app.set_quota(&operator, share, machines(9)).await);
     assert_eq!(
         (set.version, set.value.limit, set.value.used),
