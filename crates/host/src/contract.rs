@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use renkei_types::agent::{AdapterIntent, DiskSource, MachineIntent, Part};
-use renkei_types::id::{ImageId, ProjectId, SegmentId, VmId};
+use renkei_types::id::{HostId, ImageId, ProjectId, SegmentId, VmId};
 use renkei_types::network::Mac;
 use renkei_types::operation::Generation;
 use renkei_types::vm::{Disk, Power, Stop};
@@ -83,6 +83,7 @@ pub fn promises<S: Subject>() -> Vec<Promise<S>> {
         a_machine_is_reconfigured_only_when_off,
         a_record_is_written_anew_while_the_machine_runs,
         a_saved_disk_has_an_image_and_stays,
+        a_copy_has_what_its_source_had,
         a_destroyed_machine_leaves_nothing,
         steps_repeated_do_no_harm,
         a_new_driver_sees_the_same,
@@ -334,6 +335,32 @@ fn a_saved_disk_has_an_image_and_stays<S: Subject>(trial: &mut Trial<S>) {
     assert_eq!(saved, image, "the image is the one that was asked for");
     assert_eq!(hash.len(), 64, "the hash is one of BLAKE3, hexadecimal");
     assert_eq!(trial.subject.read(id).as_deref(), Some("marked"), "the disk stays");
+}
+
+fn a_copy_has_what_its_source_had<S: Subject>(trial: &mut Trial<S>) {
+    trial.create();
+    let id = trial.intent.id;
+    trial.subject.write(id, "marked");
+    let source = trial.intent.clone();
+    trial.intent = MachineIntent {
+        id: VmId(Uuid::now_v7()),
+        source: DiskSource::Machine {
+            vm: id,
+            host: HostId(Uuid::from_u128(3)),
+        },
+        disks: vec![Disk { number: 1, gib: 5 }],
+        ..source.clone()
+    };
+    let copy = trial.create();
+    assert_eq!(copy.form, Form::of(&trial.intent), "a copy may have a larger disk");
+    let of_copy = copy.id;
+    trial.intent = source;
+    trial.carry_out(Act::Destroy);
+    assert_eq!(
+        trial.subject.read(of_copy).as_deref(),
+        Some("marked"),
+        "a copy has what its source had, also when that is gone"
+    );
 }
 
 fn a_destroyed_machine_leaves_nothing<S: Subject>(trial: &mut Trial<S>) {

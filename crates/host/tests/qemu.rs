@@ -32,6 +32,7 @@ promises![
     a_machine_is_reconfigured_only_when_off,
     a_record_is_written_anew_while_the_machine_runs,
     a_saved_disk_has_an_image_and_stays,
+    a_copy_has_what_its_source_had,
     a_destroyed_machine_leaves_nothing,
     steps_repeated_do_no_harm,
     a_new_driver_sees_the_same,

@@ -22,7 +22,7 @@ mod steps;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,6 @@ use renkei_types::id::{SegmentId, VmId};
 use renkei_types::network::Mac;
 use renkei_types::operation::Generation;
 use renkei_types::vm::Power;
-use serde_json::json;
 
 pub use self::accel::Accel;
 use self::kept::{Kept, failed};
@@ -119,15 +118,19 @@ impl Qemu {
         })
     }
 
-    /// By the adapter's hardware address: the addresses that guests use.
-    fn seen(&mut self) -> Result<BTreeMap<Mac, Vec<IpAddr>>, DriverError> {
-        if let Some((_, seen)) = self.seen.as_ref().filter(|(at, _)| at.elapsed() < SEEN_AGAIN) {
-            return Ok(seen.clone());
-        }
-        let seen = lock(&self.machines.network).seen();
-        let seen = seen.map_err(|error| DriverError::transient(chain(&error)))?;
-        self.seen = Some((Instant::now(), seen.clone()));
-        Ok(seen)
+    /// By the adapter's hardware address: the addresses that guests use. If they cannot be seen now, those of the look before: for that
+    /// alone machines are not to be lost sight of.
+    fn seen(&mut self) -> BTreeMap<Mac, Vec<IpAddr>> {
+        let before = self.seen.take();
+        let seen = match before {
+            Some((at, seen)) if at.elapsed() < SEEN_AGAIN => (at, seen),
+            before => {
+                let now = lock(&self.machines.network).seen();
+                let last = || before.map(|(_, seen)| seen).unwrap_or_default();
+                (Instant::now(), now.unwrap_or_else(|_| last()))
+            }
+        };
+        self.seen.insert(seen).1.clone()
     }
 
     /// Carries a step out in a thread of its own.
@@ -204,12 +207,12 @@ impl Driver for Qemu {
     }
 
     fn look(&mut self, _: Timestamp) -> Result<Vec<Machine>, DriverError> {
-        let seen = self.seen()?;
+        let seen = self.seen();
         let mut entries = self.machines.entries();
         let machines = entries.iter_mut();
-        machines
+        Ok(machines
             .map(|(id, entry)| look_at(&self.machines.settings, *id, entry, &seen))
-            .collect()
+            .collect())
     }
 
     fn begin(&mut self, step: Step, now: Timestamp) -> Result<(), DriverError> {
@@ -292,42 +295,38 @@ impl Networks {
 }
 
 /// Looks at a machine, and sees to what nobody else does: a guest that has ended by itself leaves a QEMU, one that stands still without
-/// a step goes on, and its log is kept short.
-fn look_at(
-    settings: &Settings,
-    id: VmId,
-    entry: &mut Entry,
-    seen: &BTreeMap<Mac, Vec<IpAddr>>,
-) -> Result<Machine, DriverError> {
+/// a step goes on, and its log is kept short. What of that fails, as on a full disk, is done at a later look.
+fn look_at(settings: &Settings, id: VmId, entry: &mut Entry, seen: &BTreeMap<Mac, Vec<IpAddr>>) -> Machine {
     let folder = settings.machine(id);
     if entry.running.as_ref().is_some_and(|running| !running.lives()) && entry.work.is_none() {
         entry.running = None;
     }
-    if let Some(running) = entry.running.as_ref().filter(|_| entry.work.is_none()) {
+    if let Some(running) = entry.running.clone().filter(|_| entry.work.is_none()) {
         match running.run() {
-            Run::Ended => {
-                if !entry.kept.halted {
-                    let kept = Kept {
-                        halted: true,
-                        ..entry.kept.clone()
-                    };
-                    kept.write(&folder)?;
-                    entry.kept = kept;
-                }
-                // At the next look again, if it is still there.
-                let _ = running.tell("quit", json!({}));
-            }
-            Run::Still => {
-                let _ = running.say("cont");
-            }
-            Run::Running | Run::Gone => {}
+            // Only once it is written down: afterwards nobody could tell it from a crash.
+            Run::Ended if entry.halts(&folder) => drop(running.say("quit")),
+            Run::Still => drop(running.say("cont")),
+            Run::Ended | Run::Running | Run::Gone => {}
         }
     }
-    console::shorten(&folder)?;
-    Ok(entry.machine(seen))
+    let _ = console::shorten(&folder);
+    entry.machine(seen)
 }
 
 impl Entry {
+    /// Writes down that the guest itself has ended; says whether that is done.
+    fn halts(&mut self, folder: &Path) -> bool {
+        let kept = Kept {
+            halted: true,
+            ..self.kept.clone()
+        };
+        let written = self.kept.halted || kept.write(folder).is_ok();
+        if written {
+            self.kept = kept;
+        }
+        written
+    }
+
     /// As it is shown.
     fn machine(&self, seen: &BTreeMap<Mac, Vec<IpAddr>>) -> Machine {
         let kept = &self.kept;

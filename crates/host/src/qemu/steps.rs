@@ -350,6 +350,7 @@ impl Carried<'_> {
             while running.lives() {
                 if since.elapsed() >= LEAVING {
                     running.kill()?;
+                    self.goes_on()?;
                 }
                 std::thread::sleep(LOOK);
             }
@@ -389,10 +390,16 @@ impl Carried<'_> {
             if let Some(ready) = ready() {
                 return Ok(ready);
             }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(DriverError::transient("it was given up"));
-            }
+            self.goes_on()?;
             std::thread::sleep(LOOK);
+        }
+    }
+
+    /// An error once the step is given up.
+    fn goes_on(&self) -> Result<(), DriverError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(DriverError::transient("it was given up")),
+            false => Ok(()),
         }
     }
 }
