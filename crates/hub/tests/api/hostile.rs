@@ -155,6 +155,12 @@ pub async fn a_wrong_value_is_named(running: Running) {
         (
             Method::PUT,
             quota.as_str(),
+            json!({"limit": {"segments": (1_u32 << 30) + 1}}),
+            "limit.segments",
+        ),
+        (
+            Method::PUT,
+            quota.as_str(),
             json!({"limit": {"memory_mib": 1e30}}),
             "limit.memory_mib",
         ),
@@ -227,7 +233,7 @@ pub async fn a_wrong_value_is_named(running: Running) {
         assert_eq!(problem["field"], field, "{body}: {problem}");
     }
     // As large as it may be.
-    let most = json!({"limit": {"vms": u32::MAX, "memory_mib": 1_u64 << 40, "disk_gib": 1_u64 << 40}});
+    let most = json!({"limit": {"vms": 1_u32 << 30, "memory_mib": 1_u64 << 40, "disk_gib": 1_u64 << 40}});
     admin.put(&quota, most.clone()).await.is(200);
     assert_eq!(
         admin.get(&quota).await.is(200)["limit"]["disk_gib"],
