@@ -14,12 +14,14 @@ pub mod qemu;
 pub mod small;
 
 mod allowed;
+mod chain;
 mod console;
 mod driver;
 mod machine;
 mod step;
 mod whole;
 
+pub use chain::chain;
 pub use console::{Console, LONGEST_LOG};
 pub use driver::{Driver, DriverError};
 pub use machine::{Doing, Form, Lasting, Machine, Record, StepFault};

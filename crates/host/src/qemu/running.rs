@@ -10,6 +10,7 @@ use super::command::MONITOR;
 use super::machines::lock;
 use super::monitor::{Monitor, MonitorError, Run};
 use super::process::Process;
+use crate::chain::chain;
 use crate::driver::DriverError;
 
 /// See the module.
@@ -85,15 +86,4 @@ impl Drop for Running {
             monitor.leave();
         }
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ mod session;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use renkei_host::{Console, Driver, DriverError, Machine, Step};
+use renkei_host::{Console, Driver, DriverError, Machine, Step, chain};
 use renkei_types::agent::{FromAgent, FromHub, Hello, MachineSeen, OLDEST, VERSION};
 use renkei_types::id::{HostId, SegmentId, VmId};
 use renkei_types::operation::Generation;
@@ -344,15 +344,4 @@ impl<D: Driver, K: Keep> Agent<D, K> {
             self.note(format!("cannot {verb} machine {id}: {error}"));
         }
     }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use renkei_host::Driver;
+use renkei_host::{Driver, chain};
 use renkei_types::agent::{FromAgent, FromHub};
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until};
 
 use self::wire::{Event, Wire};
 pub(crate) use self::wire::{Socket, dial};
-use crate::agent::{Agent, Who, chain};
+use crate::agent::{Agent, Who};
 use crate::console::Consoles;
 use crate::dial::{DialError, Target};
 use crate::identity::{DataFolder, FolderError};
